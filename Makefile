@@ -1,0 +1,36 @@
+# make walk    a new service, its first commit, and that commit in production on this machine
+# make stop    stop that service
+# make test    everything the template promises, proved
+# make bench   the figures, each against a yardstick
+
+PYTHON ?= python3
+NAME ?= Hello Delivery
+DIR ?= build/$(shell printf %s "$(NAME)" | tr 'A-Z' 'a-z' | tr -cs 'a-z0-9' '-' | sed 's/^-//;s/-$$//')
+BIN := $(CURDIR)/.venv/bin
+# A fresh machine's git does not know who commits.
+IDENTITY = $(shell git config user.email >/dev/null || echo -c user.name=$(shell id -un) -c user.email=$(shell id -un)@localhost)
+
+.PHONY: walk stop test bench
+
+walk: .venv/complete
+	@test -e "$(DIR)/delivery.toml" || $(BIN)/copier copy --quiet --defaults --vcs-ref HEAD \
+	  --data project_name="$(NAME)" . "$(DIR)"
+	@cd "$(DIR)" && { git rev-parse --quiet --verify HEAD || { git init --quiet --initial-branch main \
+	  && git add --all && git $(IDENTITY) commit --quiet --message 'Start'; }; } >/dev/null
+	@cd "$(DIR)" && PATH="$(BIN):$$PATH" $(PYTHON) -m delivery walk
+	@echo 'It stays up. To stop it: make stop'
+
+stop:
+	@cd "$(DIR)" && PATH="$(BIN):$$PATH" $(PYTHON) -m delivery stop
+
+test: .venv/complete
+	@$(BIN)/tox run
+
+bench: .venv/complete
+	@$(BIN)/tox run -e bench
+
+.venv/complete: requirements/walk.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "walking-skeleton needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/walk.txt
+	@touch $@

@@ -1,0 +1,11 @@
+"""The pipeline's memory: what happened to which artifact, where, when and by whom.
+
+tox is the pipeline's hands: every stage is one environment in ``tox.toml``. This package asks the
+gate, lets tox run the stage, times it against its budget and records the result in the ledger.
+``python -m delivery --help`` lists what it can do. It needs Python's standard library and git only.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):  # checked here: an older Python cannot even parse the other files
+    sys.exit("delivery: this needs Python 3.11 or newer, and runs on %d.%d" % sys.version_info[:2])

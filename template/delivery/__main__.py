@@ -1,0 +1,113 @@
+"""``python -m delivery``: read the command line, call, turn errors into a sentence."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import commands, pipeline, report, tools
+from .errors import DeliveryError, UsageError
+from .project import Project
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    top = argparse.ArgumentParser(
+        prog="python -m delivery",
+        description="Deliver this project, and remember what happened to every artifact.",
+        epilog="Exit status: 0 done, 1 failed, 2 wrong use, 3 refused by a gate, 130 interrupted.",
+    )
+    sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    sub.add_parser("walk", help="walk the commit through every stage, from where it stopped")
+    run = sub.add_parser("run", help="run one stage for the commit, if its gate lets it")
+    run.add_argument("stage", metavar="STAGE")
+    sub.add_parser("status", help="what each environment runs, and how far the commit has come")
+    log = sub.add_parser("log", help="the newest events, newest first")
+    log.add_argument("-n", type=int, default=20, metavar="COUNT", dest="limit")
+    deploy = sub.add_parser("deploy", help="make an artifact live in an environment")
+    deploy.add_argument("environment", metavar="ENV")
+    deploy.add_argument("artifact", nargs="?", metavar="VERSION", help="default: the commit's own")
+    deploy.add_argument("--force", action="store_true", help="overrule the gate; needs --reason")
+    deploy.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
+    back = sub.add_parser("rollback", help="make the release before the live one live again")
+    back.add_argument("environment", metavar="ENV")
+    back.add_argument(
+        "--to", dest="artifact", metavar="VERSION", help="a release that was live before"
+    )
+    back.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
+    stop = sub.add_parser("stop", help="stop the service in environments on this machine")
+    stop.add_argument("environments", nargs="*", metavar="ENV", help="default: all")
+    sub.add_parser("build", help="(in tox) build the artifact of the commit")
+    sub.add_parser("publish", help="(in tox) put the artifact into the index")
+    execute = sub.add_parser("exec", help="run a command told what is under test in an environment")
+    execute.add_argument("environment", metavar="ENV")
+    execute.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    return top
+
+
+def dispatch(project: Project, args: argparse.Namespace) -> int:
+    """Do what the command line asks for; return the exit status."""
+    if args.command == "walk":
+        return 0 if pipeline.walk(project) else 1
+    if args.command == "run":
+        if args.stage not in project.config.stages:
+            raise UsageError(
+                f"no stage {args.stage!r} (delivery.toml has: {', '.join(project.config.stages)})"
+            )
+        return 0 if pipeline.run(project, project.config.stages[args.stage]) else 1
+    if args.command in ("deploy", "rollback", "stop") and tools.ansible_playbook() is None:
+        return _with_ansible(project, args)
+    match args.command:
+        case "status":
+            report.status(project)
+        case "log":
+            report.log(project, args.limit)
+        case "build":
+            commands.build(project)
+        case "publish":
+            commands.publish(project)
+        case "deploy":
+            commands.deploy(project, args.environment, args.artifact, args.force, args.reason)
+        case "rollback":
+            commands.rollback(project, args.environment, args.artifact, args.reason)
+        case "stop":
+            commands.stop(project, args.environments or list(project.config.environments))
+        case "exec":
+            command = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
+            if not command:
+                raise UsageError("exec needs a command: python -m delivery exec ENV -- COMMAND")
+            return commands.execute(project, args.environment, command)
+    return 0
+
+
+def _with_ansible(project: Project, args: argparse.Namespace) -> int:
+    """Run this very command again inside the tox environment that has Ansible."""
+    names = [args.environment] if "environment" in args else args.environments
+    stages = [project.config.stage_of(name) for name in names or project.config.environments]
+    return tools.inside(project.config.root, stages[-1].name, sys.argv[1:])
+
+
+def main() -> int:
+    """Run the command line; return the exit status (see ``--help``)."""
+    args = parser().parse_args()
+    try:
+        if args.command == "deploy" and args.force and not args.reason:
+            raise UsageError("--force needs --reason: the ledger keeps it")
+        project = Project.find(Path.cwd())
+        if sys.version_info[:2] < project.config.python:
+            floor = ".".join(map(str, project.config.python))
+            raise UsageError(
+                f"this project needs Python {floor} or newer: python{floor} -m delivery …"
+            )
+        return dispatch(project, args)
+    except DeliveryError as error:
+        print(f"delivery: {error}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        print("delivery: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""The artifact: one wheel per commit, built once, known by its sha256 ever after."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from pathlib import Path
+
+from .errors import DeliveryError, Refused
+from .git import Git
+
+LOCK = (
+    "requirements/prod.txt"  # what a release installs beside the wheel, of the wheel's own commit
+)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One wheel.
+
+    Attributes:
+        wheel: its file name.
+        version: its version (PEP 440).
+        sha256: its digest, in hexadecimal.
+        commit: the full hash of the commit it was built from.
+    """
+
+    wheel: str
+    version: str
+    sha256: str
+    commit: str
+
+
+def digest(path: Path) -> str:
+    """Return the sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def metadata(wheel: Path) -> dict[str, str]:
+    """Return the headers of a wheel's METADATA, first of each name (core metadata specification).
+
+    Raises:
+        DeliveryError: the file is no wheel.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+            headers = HeaderParser().parsestr(archive.read(name).decode("utf-8"))
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DeliveryError(f"{wheel} is no wheel: {error}") from None
+    return {key: str(headers[key]) for key in headers}
+
+
+def build(git: Git, dist: Path) -> Artifact:
+    """Build the wheel of the commit that is checked out, from a clean clone of it, into ``dist``.
+
+    The same commit gives the same bytes: the time is the commit's, the umask is 022, and neither
+    untracked files nor a stale ``build`` folder can get in.
+
+    Args:
+        git: the repository.
+        dist: the folder for the wheel; what it held before is removed.
+
+    Raises:
+        Refused: the work tree is dirty, or the clone is shallow.
+        DeliveryError: the build failed, or its version says nothing about the commit.
+    """
+    git.refuse_dirty()
+    git.refuse_shallow()
+    commit = git.head()
+    with tempfile.TemporaryDirectory(prefix="delivery-build-") as scratch:
+        source, made = Path(scratch, "source"), Path(scratch, "dist")
+        git.text("clone", "--quiet", "--shared", "--no-checkout", str(git.root), str(source))
+        Git(source).text("-c", "advice.detachedHead=false", "checkout", "--quiet", commit)
+        env = {**os.environ, "SOURCE_DATE_EPOCH": git.text("show", "-s", "--format=%ct", commit)}
+        command = [
+            sys.executable,
+            "-m",
+            "build",
+            "--wheel",
+            "--no-isolation",
+            "--outdir",
+            str(made),
+        ]
+        if subprocess.run([*command, str(source)], env=env, check=False, umask=0o022).returncode:
+            raise DeliveryError("the build failed: what it said stands above")
+        wheels = list(made.glob("*.whl"))
+        if len(wheels) != 1:
+            raise DeliveryError(f"the build made {len(wheels)} wheels: it has to make one")
+        artifact = describe(wheels[0], commit)
+        if artifact.version == "0.0.0" and not git.ok(
+            "describe", "--exact-match", "--tags", commit
+        ):
+            raise DeliveryError("no version could be read from git: look at [tool.setuptools_scm]")
+        shutil.rmtree(dist, ignore_errors=True)
+        dist.mkdir(parents=True)
+        shutil.copy2(wheels[0], dist)
+    return artifact
+
+
+def describe(wheel: Path, commit: str) -> Artifact:
+    """Return the artifact that the file ``wheel`` is, said to be built from ``commit``."""
+    return Artifact(wheel.name, metadata(wheel)["Version"], digest(wheel), commit)
+
+
+def verified(path: Path, artifact: Artifact) -> Path:
+    """Return ``path`` if it holds exactly the artifact's bytes.
+
+    Raises:
+        Refused: it holds other bytes.
+        DeliveryError: it is not there.
+    """
+    if not path.is_file():
+        raise DeliveryError(f"{path} is missing")
+    found = digest(path)
+    if found != artifact.sha256:
+        raise Refused(
+            f"{path} is not the artifact that was built: its sha256 is {found[:12]}…,"
+            f" the ledger says {artifact.sha256[:12]}…; remove it, and find out who changed it"
+        )
+    return path
+
+
+def lock(git: Git, artifact: Artifact) -> bytes:
+    """Return the hashed requirements a release of ``artifact`` installs, as its commit has them.
+
+    Raises:
+        DeliveryError: this clone does not have that commit.
+    """
+    try:
+        return git.output("show", f"{artifact.commit}:{LOCK}")
+    except DeliveryError as error:
+        raise DeliveryError(
+            f"{LOCK} of {artifact.version} cannot be read"
+            f" (git fetch, if the commit is missing here): {error}"
+        ) from None

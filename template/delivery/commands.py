@@ -1,0 +1,164 @@
+"""What each command does, beyond running stages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any
+
+from . import artifact, environment, event, gate, index
+from .config import BUILD
+from .errors import DeliveryError, Refused, UsageError
+from .project import Project
+
+
+def build(project: Project) -> None:
+    """Build the commit's artifact into ``dist`` and record it.
+
+    Raises:
+        Refused: the tree is dirty, the clone is shallow, or this commit once gave other bytes.
+        DeliveryError: the build failed.
+    """
+    before = project.artifact()
+    made = artifact.build(project.git, project.config.root / "dist")
+    if before and before.sha256 != made.sha256 and before.version == made.version:
+        raise Refused(
+            f"{made.version} was built before as {before.sha256[:12]}…, and now came out as"
+            f" {made.sha256[:12]}…: the build is not reproducible (another setuptools?);"
+            " commit something, so that it gets a new version"
+        )
+    if before != made:
+        project.record("built", BUILD, made)
+    print(f"{made.wheel}\nsha256 {made.sha256}")
+
+
+def publish(project: Project) -> None:
+    """Put the commit's artifact into the index and record it.
+
+    Raises:
+        Refused: the artifact is not the one that was built, or the index has another of that name.
+        DeliveryError: there is no artifact, or the index cannot be written.
+    """
+    made = project.artifact()
+    if made is None:
+        raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
+    new = index.publish(project.config.index, project.config.name, project.wheel(made))
+    if new:
+        project.record("published", "publish", made)
+    print(f"{made.wheel} {'is in' if new else 'was already in'} {project.config.index}")
+
+
+def deploy(
+    project: Project, name: str, wanted: str | None, force: bool, reason: str | None
+) -> None:
+    """Make an artifact live in an environment, if the gate lets it, and record it.
+
+    Raises:
+        Refused: the gate is shut and was not forced.
+        DeliveryError: a host failed; what was live there still is.
+    """
+    stage = project.config.stage_of(name)
+    project.ledger.sync()
+    chosen = project.artifact(wanted)
+    if chosen is None:
+        raise Refused(f"this commit has no artifact to deploy: python -m delivery run {BUILD}")
+    forced = False
+    try:
+        gate.check(project.config, project.ledger, stage, chosen.commit, chosen.sha256)
+    except Refused:
+        if not force:
+            raise
+        forced = True
+    by, nested = event.author(project.git), os.environ.get("DELIVERY_STAGE") == stage.name
+    try:
+        hosts = environment.deploy(project.config, project.git, name, chosen, by)
+    except DeliveryError as error:
+        if not nested:  # the stage's own run records its failure
+            project.record(
+                "failed", stage.name, chosen, environment=name, reason=str(error), forced=forced
+            )
+        raise
+    last = project.live(name)
+    if (
+        forced
+        or last is None
+        or last.sha256 != chosen.sha256
+        or any(h.get("changed") for h in hosts.values())
+    ):
+        project.record(
+            "deployed", stage.name, chosen, **_where(name, hosts), reason=reason, forced=forced
+        )
+    print(f"{chosen.version} is live in {name}: {_url(hosts)}")
+
+
+def rollback(project: Project, name: str, wanted: str | None, reason: str | None) -> None:
+    """Make the release before the live one live again, and record both sides of it.
+
+    Raises:
+        DeliveryError: there is nothing to go back to, or a host failed.
+    """
+    stage = project.config.stage_of(name)
+    project.ledger.sync()
+    version = None
+    if wanted:
+        chosen = project.artifact(wanted)
+        version = chosen.version if chosen else None
+    left = project.live(name)
+    hosts = environment.rollback(project.config, name, version, event.author(project.git))
+    told = next(iter(hosts.values()))
+    now = project.artifact(told["sha256"])
+    gone = project.artifact(left.sha256) if left and left.sha256 != told["sha256"] else None
+    if gone:
+        project.record("rolled-back", stage.name, gone, **_where(name, hosts), reason=reason)
+    project.record("deployed", stage.name, now, **_where(name, hosts), reason=reason or "rollback")
+    print(f"{told['version']} is live in {name} again: {_url(hosts)}")
+
+
+def stop(project: Project, names: list[str]) -> None:
+    """Stop the service in environments; the ledger, the releases and the index stay.
+
+    Raises:
+        DeliveryError: a host failed.
+    """
+    for name in names:
+        project.config.stage_of(name)
+        environment.stop(project.config, name)
+        print(f"{name} is stopped; python -m delivery deploy {name} starts it again")
+
+
+def execute(project: Project, name: str, command: list[str]) -> int:
+    """Run a command that is told what is under test in an environment; return its exit status.
+
+    Its environment has ``SERVICE_URL``, ``SERVICE_VERSION`` and ``SERVICE_SHA256``:
+    in a stage those of the stage's artifact, else of what was deployed last.
+
+    Raises:
+        UsageError: nothing was deployed there yet.
+    """
+    live = project.live(name)
+    if live is None:
+        raise UsageError(f"nothing was deployed to {name} yet: python -m delivery deploy {name}")
+    tested = project.artifact() if "DELIVERY_SHA256" in os.environ else None
+    told = {
+        "SERVICE_URL": live.url or "",
+        "SERVICE_VERSION": tested.version if tested else live.version or "",
+        "SERVICE_SHA256": tested.sha256 if tested else live.sha256 or "",
+    }
+    try:
+        return subprocess.run(command, env={**os.environ, **told}, check=False).returncode
+    except OSError as error:
+        raise UsageError(f"{command[0]} cannot be run: {error}") from None
+
+
+def _where(name: str, hosts: dict[str, Any]) -> dict[str, Any]:
+    spent = [sum(h.get("seconds", {}).values()) for h in hosts.values()]
+    return {
+        "environment": name,
+        "hosts": tuple(hosts),
+        "url": _url(hosts),
+        "seconds": round(max(spent), 3) if spent else None,
+    }
+
+
+def _url(hosts: dict[str, Any]) -> str:
+    return str(next(iter(hosts.values())).get("url", ""))

@@ -1,0 +1,155 @@
+"""``delivery.toml``, and the little of ``pyproject.toml`` that the pipeline needs, checked."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+
+STAGE_NAME = re.compile(r"[a-z][a-z0-9-]*")
+BUILD = "build"  # the stage that makes the artifact; what needs it, however remotely, handles it
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One level of the pipeline: one tox environment of the same name.
+
+    Attributes:
+        name: its name, in ``delivery.toml`` and in ``tox.toml``.
+        budget: what it may take, in seconds, on two cores with warm caches.
+        needs: the stages that must have passed before it.
+        tests: whether it is red when it ran no test.
+        environment: the environment it deploys to, if any; its inventory has the same name.
+        artifact: whether it handles the artifact: it is ``build``, or needs it.
+    """
+
+    name: str
+    budget: float
+    needs: tuple[str, ...] = ()
+    tests: bool = False
+    environment: str | None = None
+    artifact: bool = False
+
+
+@dataclass(frozen=True)
+class Config:
+    """The pipeline of one project.
+
+    Attributes:
+        root: the project's top folder.
+        name: the distribution's name, from ``pyproject.toml``.
+        python: the oldest Python the project runs on, as (major, minor).
+        index: the folder artifacts are published to (PEP 503).
+        remote: the git remote the ledger is shared through; empty: it stays in this clone.
+        stages: the stages by name, in the pipeline's order.
+    """
+
+    root: Path
+    name: str
+    python: tuple[int, int]
+    index: Path
+    remote: str
+    stages: Mapping[str, Stage]
+
+    def stage_of(self, environment: str) -> Stage:
+        """Return the stage that deploys to ``environment``.
+
+        Raises:
+            UsageError: no stage does.
+        """
+        for stage in self.stages.values():
+            if stage.environment == environment:
+                return stage
+        known = ", ".join(self.environments) or "none"
+        raise UsageError(f"no stage deploys to {environment!r} (delivery.toml has: {known})")
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """The environments in the order the pipeline reaches them."""
+        return tuple(s.environment for s in self.stages.values() if s.environment)
+
+
+def load(root: Path) -> Config:
+    """Return the configuration of the project in ``root``.
+
+    Raises:
+        UsageError: a file is missing or no TOML, a key is unknown, missing or of the wrong type,
+            a stage needs one that does not come before it.
+    """
+    project = _parse(root / "pyproject.toml").get("project", {})
+    table = _parse(root / "delivery.toml")
+    _check(
+        table, {"index": str, "ledger": dict, "stages": dict}, "delivery.toml", ("index", "stages")
+    )
+    ledger = table.get("ledger", {})
+    _check(ledger, {"remote": str}, "delivery.toml [ledger]")
+    floor = re.search(r">=\s*(\d+)\.(\d+)", project.get("requires-python", ""))
+    return Config(
+        root=root,
+        name=project["name"],
+        python=(int(floor[1]), int(floor[2])) if floor else (3, 11),
+        index=root / Path(table["index"].replace("{data}", str(data_home()))).expanduser(),
+        remote=os.environ.get("DELIVERY_LEDGER_REMOTE", ledger.get("remote", "")),
+        stages=_stages(table["stages"]),
+    )
+
+
+def data_home() -> Path:
+    """Return the user's data directory (XDG Base Directory Specification)."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path} is missing: run this in a project's own folder") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+
+
+def _check(table: Any, keys: Mapping[str, Any], place: str, required: tuple[str, ...] = ()) -> None:
+    if not isinstance(table, dict):
+        raise UsageError(f"{place}: expected a table, found {table!r}")
+    for key, value in table.items():
+        if key not in keys:
+            raise UsageError(f"{place}: unknown key {key!r} (known: {', '.join(keys)})")
+        if not isinstance(value, keys[key]) or (isinstance(value, bool) and keys[key] is not bool):
+            raise UsageError(f"{place}: {key} cannot be {value!r}")
+    for key in required:
+        if key not in table:
+            raise UsageError(f"{place}: {key} is missing")
+
+
+def _stages(tables: Mapping[str, Any]) -> dict[str, Stage]:
+    keys = {"budget": (int, float), "needs": list, "tests": bool, "environment": str}
+    stages: dict[str, Stage] = {}
+    for name, table in tables.items():
+        place = f"delivery.toml [stages.{name}]"
+        if not STAGE_NAME.fullmatch(name):
+            raise UsageError(f"{place}: a stage's name is lower-case letters, digits and dashes")
+        _check(table, keys, place, ("budget",))
+        if table["budget"] <= 0:
+            raise UsageError(f"{place}: budget is seconds, more than 0, not {table['budget']}")
+        needs = tuple(table.get("needs", ()))
+        for need in needs:
+            if need not in stages:
+                raise UsageError(f"{place}: needs {need!r}, which is no stage before it")
+        artifact = name == BUILD or any(stages[need].artifact for need in needs)
+        if table.get("environment") and not artifact:
+            raise UsageError(f"{place}: deploys, so it has to need {BUILD!r} or a stage that does")
+        stages[name] = Stage(
+            name,
+            float(table["budget"]),
+            needs,
+            table.get("tests", False),
+            table.get("environment"),
+            artifact,
+        )
+    return stages

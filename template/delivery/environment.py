@@ -1,0 +1,113 @@
+"""Environments: put an artifact into one by Ansible, take it back, ask what answers there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from . import artifact, index
+from .artifact import Artifact
+from .config import Config
+from .errors import DeliveryError
+from .git import Git
+from .tools import ansible_playbook
+
+
+def deploy(config: Config, git: Git, environment: str, wanted: Artifact, by: str) -> dict[str, Any]:
+    """Make ``wanted`` live in an environment, on every host of its inventory or on none.
+
+    Args:
+        config: the project's pipeline.
+        git: its repository, from which the release's hashed requirements come.
+        environment: the inventory's name.
+        wanted: the artifact; it has to be in the index.
+        by: who does it; the hosts' journals keep it.
+
+    Returns:
+        What each host said, by its name: ``changed``, ``url``, ``version``, ``seconds`` and more.
+
+    Raises:
+        DeliveryError: a host failed; the text is the host's reason. What was live still is.
+    """
+    wheel = index.fetch(config.index, config.name, wanted)
+    with tempfile.TemporaryDirectory(prefix="delivery-") as scratch:
+        requirements = Path(scratch, "requirements.txt")
+        requirements.write_bytes(artifact.lock(git, wanted))
+        release = {
+            "service_version": wanted.version,
+            "service_sha256": wanted.sha256,
+            "service_commit": wanted.commit,
+            "service_wheel": str(wheel),
+            "service_requirements": str(requirements),
+            "service_by": by,
+        }
+        return _play(config, environment, "deploy.yml", release)
+
+
+def rollback(config: Config, environment: str, version: str | None, by: str) -> dict[str, Any]:
+    """Make the release before the live one live again, or ``version``; return what each host said.
+
+    Raises:
+        DeliveryError: there is no such release on a host, or it does not come up.
+    """
+    target = {"service_version": version} if version else {}
+    return _play(config, environment, "rollback.yml", {"service_by": by, **target})
+
+
+def stop(config: Config, environment: str) -> dict[str, Any]:
+    """Stop the service and its front in an environment; return what each host said.
+
+    Raises:
+        DeliveryError: a host failed.
+    """
+    return _play(config, environment, "deploy.yml", {"service_state": "stopped"})
+
+
+def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:
+    """Return what ``/version`` says at ``url``; None when nothing answers in ``seconds``."""
+    # No proxy: a pipeline asks its environments directly.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url.rstrip('/')}/version", timeout=seconds) as answer:
+            said = json.load(answer)
+    except (OSError, ValueError, urllib.error.URLError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _play(
+    config: Config, environment: str, playbook: str, variables: dict[str, str]
+) -> dict[str, Any]:
+    """Run a playbook on an environment's inventory and return the hosts' results."""
+    ansible, folder = ansible_playbook(), config.root / "delivery"
+    if ansible is None:
+        raise DeliveryError(
+            f"ansible-playbook is not here: run this as python -m delivery … {environment}"
+        )
+    with tempfile.TemporaryDirectory(prefix="delivery-") as scratch:
+        extra, result = Path(scratch, "vars.json"), Path(scratch, "result.json")
+        extra.write_text(json.dumps({"service_name": config.name, **variables}), encoding="utf-8")
+        env = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+            "DELIVERY_RESULT": str(result),
+        }
+        inventory = folder / "inventories" / environment
+        command = [str(ansible), "-i", str(inventory), str(folder / playbook), "-e", f"@{extra}"]
+        status = subprocess.run(
+            command, cwd=config.root, env=env, stdin=subprocess.DEVNULL, check=False
+        ).returncode
+        told = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
+    hosts: dict[str, Any] = told.get("hosts", {})
+    reasons = [f"{host}: {said['reason']}" for host, said in hosts.items() if said.get("reason")]
+    if status or reasons or not hosts:
+        raise DeliveryError(
+            "; ".join(reasons) or f"{playbook} ended with status {status} in {environment}"
+        )
+    return hosts

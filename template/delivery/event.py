@@ -1,0 +1,135 @@
+"""Events: what happened to a commit or its artifact, and how that is written down.
+
+An event is an in-toto Statement v1 (https://in-toto.io/Statement/v1) about the artifact's sha256,
+or about the commit as long as there is no artifact. Its path tells when, which stage, what and
+about what, so that most questions are answered without opening a file.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import random
+import re
+import socket
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+
+from .git import Git
+
+PREDICATE = "urn:walking-skeleton:event:v1"
+STATEMENT = "https://in-toto.io/Statement/v1"
+EVENTS = ("built", "published", "deployed", "passed", "failed", "rolled-back")
+PATH = re.compile(
+    r"(?P<day>\d{4}/\d\d/\d\d)/(?P<time>\d{12})\.(?P<stage>[a-z0-9-]+)\.(?P<event>[a-z-]+)"
+    r"\.(?P<commit>[0-9a-f]{12})\.(?P<sha256>[0-9a-f]{12}|none)\.[0-9a-f]{8}\.json"
+)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a commit or its artifact.
+
+    Attributes:
+        event: what happened, one of ``EVENTS``.
+        stage: the stage it happened in.
+        commit: the full hash of the commit.
+        at: when, ISO 8601 in UTC with microseconds.
+        by: who, as ``name <email>`` or ``login@host``.
+        via: through what: a CI system, or the name of the machine.
+        wheel: the artifact's file name, once there is an artifact.
+        version: its version.
+        sha256: its digest, in hexadecimal.
+        attempt: which try of the stage for this commit, from 1.
+        seconds: how long it took.
+        environment: the environment that was changed.
+        hosts: the hosts that were changed.
+        url: where the environment answers.
+        reason: why, for what went wrong or was done on purpose; one sentence.
+        forced: whether a gate was overruled.
+    """
+
+    event: str
+    stage: str
+    commit: str
+    at: str
+    by: str
+    via: str
+    wheel: str | None = None
+    version: str | None = None
+    sha256: str | None = None
+    attempt: int | None = None
+    seconds: float | None = None
+    environment: str | None = None
+    hosts: tuple[str, ...] = ()
+    url: str | None = None
+    reason: str | None = None
+    forced: bool = False
+
+    def path(self) -> str:
+        """Return the path of the event's file on the ref, unique to this call."""
+        when = datetime.fromisoformat(self.at).astimezone(UTC)
+        about = f"{self.commit[:12]}.{self.sha256[:12] if self.sha256 else 'none'}"
+        name = f"{self.stage}.{self.event}.{about}.{random.getrandbits(32):08x}"
+        return f"{when:%Y/%m/%d/%H%M%S%f}.{name}.json"
+
+    def statement(self) -> str:
+        """Return the event as an in-toto Statement, one JSON document."""
+        wheel = {"name": self.wheel, "digest": {"sha256": self.sha256}}
+        source = {"name": "commit", "digest": {"gitCommit": self.commit}}
+        kept = {k: v for k, v in asdict(self).items() if v not in (None, (), False)}
+        for said_by_subject in ("wheel", "sha256"):
+            kept.pop(said_by_subject, None)
+        document = {
+            "_type": STATEMENT,
+            "subject": [wheel if self.sha256 else source],
+            "predicateType": PREDICATE,
+            "predicate": kept,
+        }
+        return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def parse(cls, text: bytes) -> Event | None:
+        """Return the event that ``text`` states; None when it is of another or a newer form."""
+        try:
+            document = json.loads(text)
+            if document["_type"] != STATEMENT or document["predicateType"] != PREDICATE:
+                return None
+            told = {f.name: document["predicate"].get(f.name, f.default) for f in fields(cls)}
+            subject = document["subject"][0]
+            if "sha256" in subject["digest"]:
+                told |= {"wheel": subject["name"], "sha256": subject["digest"]["sha256"]}
+            if not all(
+                isinstance(told[name], str)
+                for name in ("event", "stage", "commit", "at", "by", "via")
+            ):
+                return None
+            datetime.fromisoformat(told["at"])
+            return cls(**{**told, "hosts": tuple(told["hosts"])})
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            return None
+
+
+def now() -> str:
+    """Return this moment as events tell it: ISO 8601, UTC, microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def login() -> str:
+    """Return ``login@host`` of whoever runs this."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user id without an entry, in a container say
+        user = f"uid{os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def author(git: Git) -> str:
+    """Return who acts: ``$DELIVERY_BY``, git's identity, or login and host."""
+    return os.environ.get("DELIVERY_BY") or git.identity() or login()
+
+
+def via() -> str:
+    """Return through what they act: ``$DELIVERY_VIA``, or this machine's name."""
+    return os.environ.get("DELIVERY_VIA") or socket.gethostname()

@@ -1,0 +1,238 @@
+"""Run a stage, or walk a commit through all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from . import environment, gate, index, report, tools
+from .artifact import Artifact
+from .config import BUILD, Stage
+from .errors import DeliveryError
+from .event import Event
+from .project import Project
+
+TAIL = 15  # lines of a red stage's log that are shown
+
+
+def run(project: Project, stage: Stage) -> bool:
+    """Ask the gate, run a stage's tox environment, time it, record the verdict.
+
+    Args:
+        project: the project; the commit that is checked out is what the stage runs for.
+        stage: the stage.
+
+    Returns:
+        Whether the stage passed. A stage that has to run tests and ran none has not.
+
+    Raises:
+        Refused: the work tree is dirty, or the gate is shut.
+        DeliveryError: the stage could not be started.
+        KeyboardInterrupt: it was interrupted; the ledger says so.
+    """
+    project.git.refuse_dirty()
+    project.ledger.sync()
+    commit, artifact = project.git.head(), project.artifact()
+    gate.check(project.config, project.ledger, stage, commit, artifact.sha256 if artifact else None)
+    if artifact and stage.artifact and stage.name != BUILD:
+        project.wheel(artifact)
+    attempt = 1 + len(
+        project.ledger.events(event=("passed", "failed"), stage=stage.name, about=commit)
+    )
+    log = project.config.root / ".delivery" / "logs" / commit[:12] / f"{stage.name}.{attempt}.log"
+    reports = project.config.root / ".delivery" / "reports" / stage.name
+    shutil.rmtree(reports, ignore_errors=True)
+    reports.mkdir(parents=True)
+    command = [
+        *tools.tox(project.config.root),
+        "run",
+        "--no-list-dependencies",
+        "--colored",
+        "no",
+        "-e",
+        stage.name,
+    ]
+    env = {**os.environ, "DELIVERY_STAGE": stage.name}
+    if artifact and stage.artifact and stage.name != BUILD:
+        env["DELIVERY_SHA256"] = artifact.sha256
+
+    line = report.Line(stage.name, stage.budget)
+    started = time.monotonic()
+    try:
+        status = _execute(command, project.config.root, env, log, line.tick)
+        problem = None if status == 0 else _reason(log)
+    except KeyboardInterrupt:
+        problem = "interrupted"
+    seconds = round(time.monotonic() - started, 2)
+    tests = _tests(reports)
+    if problem is None and stage.tests and not tests:
+        problem = "no test ran"
+    if stage.artifact:
+        artifact = project.artifact()
+    project.record(
+        "failed" if problem else "passed",
+        stage.name,
+        artifact if stage.artifact else None,
+        attempt=attempt,
+        seconds=seconds,
+        environment=stage.environment,
+        reason=problem,
+    )
+    line.end("FAILED" if problem else "passed", seconds, f"{tests} tests" if tests else "")
+    _explain(log, problem, project.config.root)
+    if problem == "interrupted":
+        raise KeyboardInterrupt
+    return problem is None
+
+
+def walk(project: Project) -> bool:
+    """Walk the commit that is checked out through every stage; stop at the first red one.
+
+    What passed before for this commit is not run again, except that the last environment has to
+    answer with this commit's artifact.
+
+    Returns:
+        Whether the commit is through.
+
+    Raises:
+        Refused: the work tree is dirty, or a gate is shut.
+        DeliveryError: a stage could not be started.
+    """
+    project.git.refuse_dirty()
+    project.ledger.sync()
+    commit = project.git.head()
+    print(report.title(project.config.name, commit, project.git.subject(commit)), flush=True)
+    for stage in project.config.stages.values():
+        before = _done(project, stage, commit)
+        if before:
+            report.Line(stage.name, stage.budget).end(
+                "passed", before.seconds or 0, report.ago(before.at)
+            )
+        elif not run(project, stage):
+            return False
+    for environment_name in reversed(project.config.environments):
+        live = project.live(environment_name)
+        if live:
+            print(f"\n{live.version} is in {environment_name}: {live.url}/")
+            break
+    return True
+
+
+def _done(project: Project, stage: Stage, commit: str) -> Event | None:
+    """Return the event that makes running ``stage`` again needless, if there is one."""
+    artifact = project.artifact()
+    about = artifact.sha256 if artifact and stage.artifact else commit
+    events = project.ledger.events(event=("passed", "failed"), stage=stage.name, about=about)
+    if not events or events[-1].event != "passed":
+        return None
+    if stage.name == BUILD and not (artifact and _kept(project, artifact)):
+        return None
+    if stage.environment and stage.environment == project.config.environments[-1]:
+        live = project.live(stage.environment)
+        said = environment.answers(live.url) if live and live.url else None
+        if not said or not artifact or said.get("sha256") != artifact.sha256:
+            return None
+    return events[-1]
+
+
+def _kept(project: Project, artifact: Artifact) -> bool:
+    with contextlib.suppress(DeliveryError):
+        return bool(index.fetch(project.config.index, project.config.name, artifact))
+    with contextlib.suppress(DeliveryError):
+        return bool(project.wheel(artifact))
+    return False
+
+
+def _execute(
+    command: list[str], root: Path, env: dict[str, str], log: Path, tick: Callable[[float], None]
+) -> int:
+    """Run a command with its output in a log file, telling ``tick`` the seconds as they pass."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    started = time.monotonic()
+    try:
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command,
+                cwd=root,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                while True:
+                    try:
+                        return process.wait(0.1)
+                    except subprocess.TimeoutExpired:
+                        tick(time.monotonic() - started)
+            except KeyboardInterrupt:
+                _end(process)
+                raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let an interrupted command end by itself; insist when it does not."""
+    for patience, insist in ((2, process.terminate), (10, process.kill), (None, process.kill)):
+        try:
+            process.wait(patience)
+            return
+        except subprocess.TimeoutExpired:
+            insist()
+
+
+def _tests(reports: Path) -> int:
+    """Return how many tests ran, by the JUnit XML files in a folder."""
+    count = 0
+    for path in reports.rglob("*.xml"):
+        try:
+            suites = ElementTree.parse(path).getroot()
+        except ElementTree.ParseError:
+            continue
+        for suite in suites.iter("testsuite"):
+            count += int(suite.get("tests", 0)) - int(suite.get("skipped", 0))
+    return count
+
+
+def _lines(log: Path) -> list[str]:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    # tox's own last words only repeat that it failed.
+    while lines and (
+        not lines[-1].strip()
+        or lines[-1].lstrip().startswith("evaluation failed")
+        or ": FAIL" in lines[-1]
+    ):
+        lines.pop()
+    return lines
+
+
+def _reason(log: Path) -> str:
+    lines = _lines(log)
+    told = [line.removeprefix("delivery: ") for line in lines if line.startswith("delivery: ")]
+    return (told or [line.strip() for line in lines if line.strip()] or ["it said nothing"])[-1]
+
+
+def _explain(log: Path, problem: str | None, root: Path) -> None:
+    """Show a stage's notes and, when it is red, the end of its log and where the rest is."""
+    lines = _lines(log)
+    for note in (line for line in lines if line.startswith("NOTE: ")):
+        print(f"    {note}", flush=True)
+    if problem:
+        for line in lines[-TAIL:]:
+            print(f"    | {line}")
+        print(f"    {problem}")
+        print(f"    the whole log: {log.relative_to(root)}", flush=True)

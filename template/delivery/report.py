@@ -1,0 +1,111 @@
+"""What a person sees: one line a stage, the environments, the log."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+from . import environment
+from .event import Event
+from .project import Project
+
+WIDTH = 12
+
+
+class Line:
+    """One stage's line; on a terminal its seconds run.
+
+    Args:
+        name: the stage.
+        budget: what it may take, in seconds.
+    """
+
+    def __init__(self, name: str, budget: float) -> None:
+        self.name, self.budget, self.live = name, budget, sys.stdout.isatty()
+
+    def tick(self, seconds: float) -> None:
+        """Show how long the stage has been running."""
+        if self.live:
+            print(f"\r{self._text('…', seconds)}", end="", flush=True)
+
+    def end(self, verdict: str, seconds: float, note: str = "") -> None:
+        """Show the verdict; a stage over its budget is marked."""
+        over = "over budget" if seconds > self.budget else ""
+        rest = "  ".join(text for text in (over, note) if text)
+        print(
+            f"{chr(13) if self.live else ''}{self._text(verdict, seconds)}  {rest}".rstrip(),
+            flush=True,
+        )
+
+    def _text(self, verdict: str, seconds: float) -> str:
+        return f"  {self.name:<{WIDTH}} {verdict:<7} {seconds:6.1f} s of {self.budget:3g} s"
+
+
+def title(name: str, commit: str, subject: str) -> str:
+    """Return the heading of a walk."""
+    return f"{name}, commit {commit[:9]}: {subject}"
+
+
+def ago(at: str) -> str:
+    """Return how long ago an ISO 8601 time was, in the largest fitting unit.
+
+    >>> ago("2000-01-01T00:00:00+00:00").endswith("days ago")
+    True
+    """
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit} ago"
+    return f"{max(int(seconds), 0)} seconds ago"
+
+
+def status(project: Project) -> None:
+    """Print what each environment runs, and how far the checked-out commit has come."""
+    commit = project.git.head()
+    artifact = project.artifact()
+    print(title(project.config.name, commit, project.git.subject(commit)))
+    for stage in project.config.stages.values():
+        about = artifact.sha256 if artifact and stage.artifact else commit
+        events = project.ledger.events(event=("passed", "failed"), stage=stage.name, about=about)
+        if events:
+            last = events[-1]
+            verdict = "FAILED" if last.event == "failed" else "passed"
+            Line(stage.name, stage.budget).end(verdict, last.seconds or 0, ago(last.at))
+        else:
+            print(f"  {stage.name:<{WIDTH}} not yet")
+    for name in project.config.environments:
+        print(f"\n{name}: {_live(project, name, commit)}")
+
+
+def _live(project: Project, name: str, head: str) -> str:
+    last = project.live(name)
+    if last is None:
+        return "nothing was deployed there yet"
+    said = environment.answers(last.url) if last.url else None
+    now = (
+        "does not answer"
+        if said is None
+        else (
+            "answers"
+            if said.get("sha256") == last.sha256
+            else f"answers as {said.get('version')}, which is not what was deployed"
+        )
+    )
+    behind = project.git.behind(last.commit, head)
+    distance = "" if not behind else f", {behind} commit{'s' if behind > 1 else ''} behind"
+    return f"{last.version}{distance}, deployed {ago(last.at)} by {last.by}\n  {last.url}/ {now}"
+
+
+def log(project: Project, limit: int) -> None:
+    """Print the newest ``limit`` events, newest first."""
+    for event in reversed(project.ledger.events()[-limit:]):
+        print(_entry(event))
+
+
+def _entry(event: Event) -> str:
+    at = datetime.fromisoformat(event.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    took = f"{event.seconds:.1f} s" if event.seconds is not None else ""
+    told = (took, "FORCED" if event.forced else "", event.reason, f"by {event.by}")
+    rest = "  ".join(text for text in told if text)
+    about = event.version or f"commit {event.commit[:9]}"
+    return f"{at}  {event.stage:<{WIDTH}} {event.event:<11} {about}  {rest}"
