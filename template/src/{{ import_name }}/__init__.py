@@ -1,0 +1,1 @@
+"""The service. `app` has its pages, `ops` what operations asks, `server` what runs it."""

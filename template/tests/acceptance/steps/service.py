@@ -1,0 +1,52 @@
+"""What the sentences do, over HTTP and in the browser."""
+
+import urllib.parse
+import urllib.request
+
+from behave import given, then, when
+from behave.runner import Context
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+
+@given('somebody asked for "{path}"')
+@when('somebody asks for "{path}"')
+def ask(context: Context, path: str) -> None:
+    """Get a page."""
+    with urllib.request.urlopen(context.url + path, timeout=10) as answer:
+        context.page = answer.read().decode()
+
+
+@when('a visitor sends the name "{name}"')
+@when('a visitor sends the name ""')
+def send(context: Context, name: str = "") -> None:
+    """Send the form."""
+    form = urllib.parse.urlencode({"name": name}).encode()
+    with urllib.request.urlopen(f"{context.url}/", form, timeout=10) as answer:
+        context.page = answer.read().decode()
+
+
+@then('the page says "{text}"')
+def says(context: Context, text: str) -> None:
+    """Find the text in the last answer."""
+    assert text in context.page, context.page
+
+
+@given("a visitor who opens the page in a browser")
+def open_page(context: Context) -> None:
+    """Open the page in the browser."""
+    context.driver.get(context.url)
+
+
+@when('the visitor fills in the name "{name}" and presses the button')
+def fill_in(context: Context, name: str) -> None:
+    """Use the form like a person."""
+    context.driver.find_element(By.NAME, "name").send_keys(name)
+    context.driver.find_element(By.TAG_NAME, "button").click()
+
+
+@then('the browser shows "{text}"')
+def shows(context: Context, text: str) -> None:
+    """Wait until the text is there."""
+    page = (By.TAG_NAME, "main")
+    WebDriverWait(context.driver, 10).until(lambda driver: text in driver.find_element(*page).text)
