@@ -116,6 +116,6 @@ def _write(place: Path, body: bytes) -> None:
 
 @contextmanager
 def _locked(index: Path) -> Iterator[None]:
-    with (index / ".lock").open("w") as file:
+    with (index / ".lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -130,17 +130,17 @@ class Ledger:
                 self.git.output("update-ref", REF, theirs, "")
             return True
         if theirs and not self.git.ok("merge-base", "--is-ancestor", theirs, ours):
-            only_ours = self.git.text(
-                "diff", "--name-only", "--diff-filter=A", theirs, ours
-            ).splitlines()
-            if only_ours:
-                files = {path: self.git.output("show", f"{ours}:{path}") for path in only_ours}
-                self._commit(SHARED, theirs, files, f"re-apply {len(files)} events")
-            theirs_too = self._tip(SHARED)
-            # The old value guards against an event that another process appends meanwhile.
-            if not self.git.ok("update-ref", REF, str(theirs_too), ours):
+            # Renames would hide our files: events look alike.
+            added = ("diff", "--name-only", "--no-renames", "--diff-filter=A", "-z", theirs, ours)
+            mine = [path for path in self.git.text(*added).split("\0") if path]
+            files = {path: self.git.output("show", f"{ours}:{path}") for path in mine}
+            if files and not self._commit(SHARED, theirs, files, f"re-apply {len(files)} events"):
                 return False
-            ours = str(theirs_too)
+            both = self.git.text("rev-parse", SHARED)
+            # The old value guards an event that another process appends meanwhile.
+            if not self.git.ok("update-ref", REF, both, ours):
+                return False
+            ours = both
         if listed and listed.split()[0] == ours:
             return True
         try:

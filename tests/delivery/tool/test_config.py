@@ -1,0 +1,73 @@
+"""``delivery.toml`` is read strictly: what is wrong is named, with its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Toy
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('index = "{data}/index"', "", "index is missing"),
+        ('index = "{data}/index"', "index = 3", "index cannot be 3"),
+        ('index = "{data}/index"', 'index = "x"\nindx = "y"', "unknown key 'indx'"),
+        ('index = "{data}/index"', 'index = "x', "cannot be read"),
+        ("[stages.lint]", "[stages.lint]\nbudgets = 3", "[stages.lint]: unknown key 'budgets'"),
+        ("[stages.lint]", "[stages.Lint]", "lower-case letters"),
+        ("budget = 20", "", "[stages.build]: budget is missing"),
+        ("budget = 20", "budget = -1", "more than 0"),
+        ("budget = 20", "budget = true", "budget cannot be True"),
+        ('needs = ["lint", "unit"]', 'needs = ["publish"]', "no stage before it"),
+        ('needs = ["lint", "unit"]', 'needs = ["build"]', "no stage before it"),
+        ("tests = true", 'environment = "x"', "it has to need 'build'"),
+        ("[stages.lint]", "[ledger]\nremote = 'nowhere'\n[stages.lint]", "no git remote 'nowhere'"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_place(toy: Toy, old: str, new: str, said: str) -> None:
+    text = (toy.root / "delivery.toml").read_text()
+    assert old in text
+    toy.write("delivery.toml", text.replace(old, new, 1))
+    done = toy.delivery("status")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.startswith("delivery: ") and done.stderr.count("\n") <= 2
+
+
+def test_without_a_repository_it_says_what_to_do(toy: Toy) -> None:
+    (toy.root / ".git").rename(toy.root / "elsewhere")
+    done = toy.delivery("status")
+    assert done.returncode == 2
+    assert "not in a git repository: git init" in done.stderr
+
+
+def test_without_a_commit_it_says_what_to_do(toy: Toy) -> None:
+    toy.git("checkout", "--quiet", "--orphan", "empty")
+    done = toy.delivery("status")
+    assert done.returncode == 2
+    assert "there is no commit yet: git add -A && git commit" in done.stderr
+
+
+def test_an_older_python_than_the_project_asks_for_is_refused(toy: Toy) -> None:
+    text = (toy.root / "pyproject.toml").read_text()
+    toy.write("pyproject.toml", text.replace(">=3.11", ">=3.99"))
+    done = toy.delivery("status")
+    assert done.returncode == 2
+    assert "needs Python 3.99 or newer" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("run", "brew"), "no stage 'brew' (delivery.toml has: lint, unit, build, publish)"),
+        (("deploy", "moon"), "no stage deploys to 'moon'"),
+        (("deploy", "moon", "--force"), "--force needs --reason"),
+        (("exec", "moon"), "exec needs a command"),
+        (("exec", "moon", "--", "true"), "no stage deploys to 'moon'"),
+    ],
+)
+def test_a_wrong_command_line_is_explained(toy: Toy, args: tuple[str, ...], said: str) -> None:
+    done = toy.delivery(*args)
+    assert done.returncode == 2
+    assert said in done.stderr

@@ -1,0 +1,135 @@
+"""The index: whole or not at all, the same bytes for ever, and readable by pip and uv."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from delivery.artifact import Artifact, describe
+from delivery.errors import DeliveryError, Refused
+from delivery.index import fetch, publish
+
+
+def wheel(folder: Path, version: str = "1.0+g123", body: str = "x = 1\n") -> Path:
+    """Make a small, valid wheel."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"hello_delivery-{version}-py3-none-any.whl"
+    info = f"hello_delivery-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("hello_delivery.py", body)
+        archive.writestr(
+            f"{info}/METADATA",
+            f"Metadata-Version: 2.1\nName: hello-delivery\nVersion: {version}\nRequires-Python: >=3.11\n",
+        )
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(
+            f"{info}/RECORD",
+            f"hello_delivery.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n",
+        )
+    return path
+
+
+@pytest.fixture()
+def index(tmp_path: Path) -> Path:
+    """Return where an index is to be; the name needs quoting."""
+    return tmp_path / "an index"
+
+
+def test_publishing_again_changes_nothing(index: Path, tmp_path: Path) -> None:
+    made = wheel(tmp_path)
+    assert publish(index, "Hello_Delivery", made)
+    before = {path: path.stat().st_mtime_ns for path in index.rglob("*.*")}
+    assert not publish(index, "Hello_Delivery", made)
+    assert {path: path.stat().st_mtime_ns for path in index.rglob("*.*")} == before
+
+
+def test_other_bytes_under_the_same_version_are_refused(index: Path, tmp_path: Path) -> None:
+    first = wheel(tmp_path / "a")
+    publish(index, "hello-delivery", first)
+    with pytest.raises(Refused, match="already has hello_delivery-1.0.*with other bytes"):
+        publish(index, "hello-delivery", wheel(tmp_path / "b", body="x = 2\n"))
+    assert (index / "hello-delivery" / first.name).read_bytes() == first.read_bytes()
+
+
+def test_many_at_once_are_all_listed(index: Path, tmp_path: Path) -> None:
+    made = [wheel(tmp_path, f"1.{number}") for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda path: publish(index, "hello-delivery", path), made))
+    page = (index / "hello-delivery" / "index.html").read_text()
+    assert all(path.name in page for path in made)
+    assert not list(index.rglob("*.part"))
+
+
+def test_a_full_or_closed_index_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DeliveryError, match="cannot be written"):
+        publish(tmp_path / "file" / "index", "hello-delivery", wheel(tmp_path))
+
+
+def test_fetch_returns_only_the_very_bytes(index: Path, tmp_path: Path) -> None:
+    made = wheel(tmp_path)
+    artifact = describe(made, "c" * 40)
+    publish(index, "hello-delivery", made)
+    place = fetch(index, "hello-delivery", artifact)
+    assert place.read_bytes() == made.read_bytes()
+    place.write_bytes(b"tampered")
+    with pytest.raises(Refused, match="is not the artifact"):
+        fetch(index, "hello-delivery", artifact)
+
+
+def test_fetch_of_what_is_not_there_says_what_to_do(index: Path) -> None:
+    with pytest.raises(DeliveryError, match="does not have x.whl: python -m delivery run publish"):
+        fetch(index, "hello-delivery", Artifact("x.whl", "1", "a" * 64, "c" * 40))
+
+
+INSTALLERS = {
+    "pip": [
+        sys.executable,
+        "-m",
+        "pip",
+        "--isolated",
+        "install",
+        "--no-deps",
+        "--index-url",
+        "{index}",
+        "--target",
+        "{to}",
+    ],
+    "uv": [
+        "uv",
+        "pip",
+        "install",
+        "--no-config",
+        "--no-deps",
+        "--default-index",
+        "{index}",
+        "--target",
+        "{to}",
+    ],
+}
+
+
+@pytest.mark.parametrize("installer", INSTALLERS)
+def test_both_installers_install_from_it_by_digest(
+    index: Path, tmp_path: Path, installer: str
+) -> None:
+    made = wheel(tmp_path)
+    publish(index, "hello-delivery", made)
+    artifact = describe(made, "c" * 40)
+    wanted = tmp_path / "wanted.txt"
+    wanted.write_text(f"hello-delivery=={artifact.version} --hash=sha256:{artifact.sha256}\n")
+    told = {"index": index.as_uri(), "to": str(tmp_path / "to")}
+    command = [part.format(**told) for part in INSTALLERS[installer]]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))
+    }
+    environment["UV_CACHE_DIR"] = str(tmp_path / "cache")
+    subprocess.run([*command, "--require-hashes", "-r", str(wanted)], check=True, env=environment)
+    assert (tmp_path / "to" / "hello_delivery.py").read_text() == "x = 1\n"

@@ -1,0 +1,199 @@
+"""run and walk: order, verdicts, what is remembered, and how they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import UNIT, Toy
+
+GREEN = [
+    "lint passed",
+    "unit passed",
+    "build built",
+    "build passed",
+    "publish published",
+    "publish passed",
+]
+
+
+@pytest.fixture()
+def green(ready: Toy) -> Toy:
+    """Return the project, its commit walked through every stage."""
+    done = ready.delivery("walk")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return ready
+
+
+def test_a_walk_runs_every_stage_in_order_and_remembers(green: Toy) -> None:
+    assert green.log() == GREEN
+    assert green.git("status", "--porcelain") == ""
+
+
+def test_a_second_walk_of_the_same_commit_runs_nothing(green: Toy) -> None:
+    done = green.delivery("walk")
+    assert done.returncode == 0
+    assert done.stdout.count("ago") == 4
+    assert green.log() == GREEN
+
+
+def test_a_new_commit_is_walked_from_the_start(green: Toy) -> None:
+    green.commit()
+    assert green.delivery("walk").returncode == 0
+    assert green.log() == GREEN * 2
+
+
+def test_a_cleaned_clone_gets_its_artifact_back_from_the_index(green: Toy) -> None:
+    green.git("clean", "-fdx", "--quiet", "--exclude=.delivery", "--exclude=.tox")
+    done = green.delivery("run", "publish")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((green.root / "dist").iterdir())) == 1
+    assert green.log().count("build built") == 1
+
+
+def test_a_lost_artifact_is_built_again_to_the_same_bytes(green: Toy, tmp_path: Path) -> None:
+    for path in [*(green.root / "dist").iterdir(), *(tmp_path / "data").rglob("*.whl")]:
+        path.unlink()
+    assert green.delivery("walk").returncode == 0
+    assert green.log().count("build built") == 1
+    assert len(list((green.root / "dist").iterdir())) == 1
+
+
+def test_a_red_stage_stops_the_walk_and_says_which_why_and_where(ready: Toy) -> None:
+    ready.commit(unit_py="print('the reason')\nraise SystemExit(1)\n")
+    done = ready.delivery("walk")
+    assert done.returncode == 1
+    assert ready.log() == ["lint passed", "unit failed"]
+    assert "FAILED" in done.stdout and "| the reason" in done.stdout
+    log = done.stdout.split("the whole log: ")[1].strip()
+    assert "the reason" in (ready.root / log).read_text()
+
+
+def test_the_next_walk_goes_on_at_the_red_stage(ready: Toy, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    ready.commit(unit_py=f"assert open({str(flag)!r})\n" + UNIT.format(tests=1))
+    assert ready.delivery("walk").returncode == 1
+    flag.touch()
+    assert ready.delivery("walk").returncode == 0
+    assert ready.log() == ["lint passed", "unit failed", *GREEN[1:]]
+
+
+@pytest.mark.parametrize("unit", [UNIT.format(tests=0), ""], ids=["empty report", "no report"])
+def test_a_stage_that_ran_no_test_is_red(ready: Toy, unit: str) -> None:
+    ready.commit(unit_py=unit)
+    done = ready.delivery("walk")
+    assert done.returncode == 1
+    assert "no test ran" in done.stdout
+    assert ready.log()[-1] == "unit failed"
+
+
+def test_a_note_of_a_stage_is_shown(ready: Toy) -> None:
+    ready.commit(lint_py="print('NOTE: no browser: apt-get install chromium')\n")
+    done = ready.delivery("run", "lint")
+    assert "    NOTE: no browser: apt-get install chromium\n" in done.stdout
+
+
+def test_a_stage_over_its_budget_is_marked(ready: Toy) -> None:
+    text = (ready.root / "delivery.toml").read_text()
+    ready.write("delivery.toml", text.replace("budget = 5", "budget = 0.01", 1))
+    ready.commit()
+    assert "over budget" in ready.delivery("run", "lint").stdout
+
+
+def test_a_dirty_tree_is_not_walked(ready: Toy) -> None:
+    ready.write("lint.py", "x = 1\n")
+    done = ready.delivery("walk")
+    assert done.returncode == 3
+    assert "the work tree is dirty (lint.py)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("build", "build takes only what passed lint"),
+        ("publish", "publish takes only what passed build"),
+    ],
+)
+def test_a_shut_gate_names_the_rule_and_the_way_out(ready: Toy, stage: str, said: str) -> None:
+    done = ready.delivery("run", stage)
+    assert done.returncode == 3
+    assert said in done.stderr and "python -m delivery run" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_stage_that_failed_last_shuts_the_gate_again(green: Toy, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    ledger = green.git("rev-parse", "refs/delivery/ledger")
+    green.commit(lint_py="raise SystemExit(1)\n")
+    assert green.delivery("run", "lint").returncode == 1
+    assert green.git("rev-parse", "refs/delivery/ledger~1") == ledger
+    done = green.delivery("run", "build")
+    assert done.returncode == 3 and "failed it" in done.stderr
+
+
+def test_a_tampered_wheel_goes_no_further(ready: Toy) -> None:
+    for stage in ("lint", "unit", "build"):
+        assert ready.delivery("run", stage).returncode == 0
+    (wheel,) = (ready.root / "dist").iterdir()
+    wheel.write_bytes(wheel.read_bytes() + b"x")
+    done = ready.delivery("run", "publish")
+    assert done.returncode == 3
+    assert "is not the artifact that was built" in done.stderr
+    assert "publish published" not in ready.log()
+
+
+@pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_stage_is_told_truly_and_nothing_runs_on(
+    ready: Toy, signal_name: str
+) -> None:
+    ready.commit(
+        lint_py="import time, os\nopen('.delivery/pid', 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+    )
+    command = [sys.executable, "-m", "delivery", "walk"]
+    walk = subprocess.Popen(
+        command,
+        cwd=ready.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    pid = ready.root / ".delivery" / "pid"
+    for _ in range(300):
+        if pid.exists() and pid.read_text():
+            break
+        time.sleep(0.1)
+    os.killpg(walk.pid, getattr(signal, signal_name))
+    _, said = walk.communicate(timeout=30)
+    assert walk.returncode == 130
+    assert "interrupted" in said
+    assert ready.log() == ["lint failed"]
+    assert not Path("/proc", pid.read_text()).exists()
+
+
+def test_without_a_git_identity_the_ledger_names_the_login(
+    ready: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    assert ready.delivery("run", "lint").returncode == 0
+    assert "by " in ready.delivery("log").stdout and "@" in ready.delivery("log").stdout
+
+
+def test_status_tells_what_has_passed_and_what_has_not(ready: Toy) -> None:
+    ready.delivery("run", "lint")
+    lines = ready.delivery("status").stdout.splitlines()
+    assert lines[0].startswith("toy, commit ")
+    assert "passed" in lines[1] and lines[2].split() == ["unit", "not", "yet"]
+
+
+def test_the_log_is_newest_first(green: Toy) -> None:
+    lines = green.delivery("log", "-n", "2").stdout.splitlines()
+    assert len(lines) == 2
+    assert "publish" in lines[0] and "passed" in lines[0]
+    assert "published" in lines[1]
