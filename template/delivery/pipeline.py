@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from .event import Event
 from .project import Project
 
 TAIL = 15  # lines of a red stage's log that are shown
+TOX_END = re.compile(r"^ +[a-z0-9-]+: FAIL|^ +evaluation failed")
+TOX_EXIT = re.compile(r"^\S+: exit (-?\d+) \(\S+ seconds\) .*?> (.*) pid=\d+$")
 
 
 def run(project: Project, stage: Stage) -> bool:
@@ -209,18 +212,16 @@ def _tests(reports: Path) -> int:
 
 
 def _lines(log: Path) -> list[str]:
+    """Return a log's lines, tox's account of a failed command as a short one."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     # tox's own last words only repeat that it failed.
-    while lines and (
-        not lines[-1].strip()
-        or lines[-1].lstrip().startswith("evaluation failed")
-        or ": FAIL" in lines[-1]
-    ):
+    while lines and (not lines[-1].strip() or TOX_END.search(lines[-1])):
         lines.pop()
-    return lines
+    return [TOX_EXIT.sub(r"\2 exited with status \1", line) for line in lines]
 
 
 def _reason(log: Path) -> str:
+    """Return why a stage failed, in one line: what this package said, else the last line."""
     lines = _lines(log)
     told = [line.removeprefix("delivery: ") for line in lines if line.startswith("delivery: ")]
     return (told or [line.strip() for line in lines if line.strip()] or ["it said nothing"])[-1]

@@ -1,0 +1,46 @@
+"""A change goes through under load, and back again."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..delivery.load import Load
+from .conftest import Service
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+def test_a_change_reaches_production_under_load_and_goes_back(green: Service) -> None:
+    first = green.version()
+    page = next((green.root / "src" / "hello_delivery" / "templates").iterdir()).relative_to(
+        green.root
+    )
+    green.edit(str(page), "</body>", "<!-- changed --></body>")
+    commit = green.commit("Change a line")
+    with Load(green.url("production")) as load:
+        green.delivery("walk")
+        load.until(5000)
+    second = green.version()
+    assert second["commit"] == commit
+    assert load.failed == [] and load.sent >= 5000
+
+    with Load(green.url("production")) as load:
+        said = green.delivery("rollback", "production", "--reason", "a test")
+        load.until(1000)
+    assert f"{first['version']} is live in production again" in said
+    assert green.version() == first
+    assert load.failed == []
+    assert "production rolled-back" in green.log(commit)
+
+    # What was rolled back stays away until somebody insists.
+    said = green.delivery("walk", status=3)
+    assert "was rolled back from production" in said and "(a test)" in said
+    said = green.delivery("deploy", "production", second["version"], status=3)
+    green.delivery(
+        "deploy", "production", second["version"], "--force", "--reason", "it was not the cause"
+    )
+    assert green.version() == second
+    assert "FORCED" in green.delivery("log")
+
+    said = green.delivery("rollback", "production")
+    assert green.version() == first

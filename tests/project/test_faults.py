@@ -1,0 +1,104 @@
+"""One planted fault a stage turns exactly that stage red, and production does not move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import Service
+from .test_walk import STAGES
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+PACKAGE = "src/hello_delivery"
+
+
+def lint(service: Service) -> None:
+    service.edit(f"{PACKAGE}/app.py", "from flask import", "import os\nfrom flask import")
+
+
+def types(service: Service) -> None:
+    path = service.root / PACKAGE / "greeting.py"
+    path.write_text(path.read_text() + "\n\nANSWER: int = str(42)\n")
+
+
+def unit(service: Service) -> None:
+    path = service.root / "tests/unit/test_wrong.py"
+    path.write_text(
+        '"""A wrong claim."""\n\n\ndef test_wrong() -> None:\n    assert sum([1, 1]) == 3\n'
+    )
+
+
+def coverage(service: Service) -> None:
+    path = service.root / PACKAGE / "greeting.py"
+    path.write_text(
+        path.read_text()
+        + '\n\ndef untested() -> int:\n    """Nobody calls this."""\n    return 42\n'
+    )
+
+
+def build(service: Service) -> None:
+    service.edit("pyproject.toml", 'readme = "README.md"', 'readme = "MISSING.md"')
+
+
+def integration(service: Service) -> None:
+    service.edit("pyproject.toml", ', "templates/*.html"', "")
+
+
+def docs(service: Service) -> None:
+    path = service.root / "docs/index.rst"
+    path.write_text(path.read_text() + "\nSee :doc:`nowhere`.\n")
+
+
+def publish(service: Service) -> None:
+    service.edit("delivery.toml", "{data}/hello-delivery/index", "/proc/no-index-here")
+
+
+def acceptance(service: Service) -> None:
+    (service.root / "tests/acceptance/features/wrong.feature").write_text(
+        "Feature: A wrong claim\n  Scenario: Nobody wrote this step\n    Given the moon is green\n"
+    )
+
+
+def production(service: Service) -> None:
+    path = service.root / "delivery/inventories/production/hosts.yml"
+    lines = path.read_text().splitlines()
+    (at,) = (number for number, line in enumerate(lines) if "service_port:" in line)
+    indent = lines[at][: -len(lines[at].lstrip())]
+    lines.insert(at, f"{indent}service_environment: {{HELLO_DELIVERY_LOG_LEVEL: NONSENSE}}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+FAULTS: dict[Callable[[Service], None], str] = {
+    lint: "lint",
+    types: "lint",
+    unit: "unit",
+    coverage: "unit",
+    build: "build",
+    integration: "integration",
+    docs: "docs",
+    publish: "publish",
+    acceptance: "acceptance",
+    production: "production",
+}
+
+
+@pytest.mark.parametrize("plant", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_fault_turns_its_stage_red_and_nothing_goes_on(
+    green: Service, plant: Callable[[Service], None]
+) -> None:
+    before = green.version()
+    plant(green)
+    commit = green.commit(f"Break {plant.__name__}")
+    said = green.delivery("walk", status=1)
+    stage = FAULTS[plant]
+    ran = [line for line in green.log(commit) if line.endswith((" passed", " failed"))]
+    assert ran == [f"{name} passed" for name in STAGES[: STAGES.index(stage)]] + [
+        f"{stage} failed"
+    ], said
+    assert "the whole log: .delivery/logs/" in said
+    assert green.version() == before
+
+
+def test_every_stage_has_a_fault() -> None:
+    assert set(FAULTS.values()) == set(STAGES)

@@ -1,0 +1,109 @@
+"""The README's two commands, on a fresh machine, by somebody without root."""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from .conftest import Person, Service
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+STAGES = ["lint", "unit", "build", "integration", "docs", "publish", "acceptance", "production"]
+
+
+def test_make_walk_goes_from_nothing_to_production(first_walk: tuple[Service, str]) -> None:
+    service, said = first_walk
+    lines = re.findall(r"^  (\S+) +passed +([\d.]+) s of +(\d+) s", said, re.MULTILINE)
+    assert [stage for stage, _, _ in lines] == STAGES, said
+    assert f"is in production: {service.url('production')}/" in said
+    assert "make stop" in said
+    assert "NOTE" not in said  # this machine has a browser, so nothing was left out
+
+
+def test_production_runs_the_artifact_of_the_commit(service: Service) -> None:
+    commit = service.git("rev-list", "--max-parents=0", "HEAD")
+    told = service.version()
+    assert told["version"] == f"0.0.0.post1.dev1+g{commit[:9]}"
+    assert told["commit"] == commit
+    assert told == service.version("acceptance")
+    (wheel,) = (service.root / "dist").iterdir()
+    import hashlib
+
+    assert told["sha256"] == hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
+def test_the_page_is_there(service: Service) -> None:
+    with urllib.request.urlopen(service.url("production"), timeout=5) as answer:
+        assert "Hello Delivery" in answer.read().decode()
+
+
+def test_the_work_tree_is_clean_after_the_walk(service: Service) -> None:
+    assert service.git("status", "--porcelain") == ""
+
+
+def test_the_template_is_clean_after_the_walk(service: Service) -> None:
+    said = service.person.run("git", "status", "--porcelain", cwd=service.template)
+    assert said == ""
+
+
+def test_the_ledger_names_every_stage_once(service: Service) -> None:
+    commit = service.git("rev-list", "--max-parents=0", "HEAD")
+    passed = [line.split()[0] for line in service.log(commit) if line.endswith(" passed")]
+    assert passed == STAGES
+
+
+def test_a_second_make_walk_changes_nothing(service: Service) -> None:
+    ledger = service.git("rev-parse", "refs/delivery/ledger")
+    started = time.monotonic()
+    said = service.person.run("make", "walk", cwd=service.template)
+    assert said.count(" ago") == len(STAGES), said
+    assert service.git("rev-parse", "refs/delivery/ledger") == ledger
+    assert time.monotonic() - started < 60  # it ran no stage; the bound only tells that apart
+
+
+def test_cleaning_the_clone_breaks_nothing(green: Service) -> None:
+    green.git("clean", "-ffdxq")
+    said = green.delivery("walk")
+    assert said.count(" ago") == len(STAGES), said
+    green.delivery("run", "integration")  # needs the wheel, which only the index has now
+
+
+def test_status_tells_what_is_live_and_since_when(service: Service) -> None:
+    said = service.delivery("status")
+    version = service.version()["version"]
+    for environment in ("acceptance", "production"):
+        assert re.search(
+            rf"{environment}: {re.escape(version)}, deployed .* ago by .+\n  http\S+ answers", said
+        ), said
+
+
+def test_stop_stops_and_the_next_walk_starts_it_again(service: Service) -> None:
+    before = service.version()
+    service.person.run("make", "stop", cwd=service.template)
+    with pytest.raises(OSError):
+        service.version()
+    said = service.person.run("make", "walk", cwd=service.template)
+    assert "is in production" in said
+    assert service.version() == before
+
+
+def test_a_machine_without_a_browser_is_told_what_it_lacks(
+    green: Service, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    bare = green.person.home / "bin-without-browser"
+    bare.mkdir()
+    for folder in ("/usr/bin", "/bin"):
+        for tool in Path(folder).iterdir():
+            if not tool.name.startswith("chrom") and not (bare / tool.name).is_symlink():
+                (bare / tool.name).symlink_to(tool)
+    other = Service(Person(green.person.home, str(bare)), green.template, green.root)
+    said = other.delivery("run", "acceptance")
+    assert re.search(
+        r"^    NOTE: .*browser.*apt(-get)? install .*chromium", said, re.MULTILINE
+    ), said
+    assert "passed" in said
