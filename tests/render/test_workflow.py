@@ -1,0 +1,44 @@
+"""Workflows, the project's and the template's own: valid, linted, pinned, and of least permission."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ..conftest import ROOT
+
+BIN = Path(sys.executable).parent
+CHECKS = {
+    "schema": ["check-jsonschema", "--builtin-schema", "vendor.github-workflows"],
+    "actionlint": ["actionlint"],
+    "zizmor": ["zizmor", "--offline", "--no-config", "--quiet"],
+}
+
+
+@pytest.fixture(scope="module", params=["project", "template"])
+def workflow(request: pytest.FixtureRequest, default: Path) -> Path:
+    """Return a workflow file."""
+    if request.param == "template":
+        return ROOT / ".github" / "workflows" / "ci.yml"
+    return default / ".github" / "workflows" / "delivery.yml"
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_it_is_clean(workflow: Path, check: str) -> None:
+    tool, *arguments = CHECKS[check]
+    done = subprocess.run([BIN / tool, *arguments, workflow], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_action_is_pinned_by_digest_with_its_version_beside_it(workflow: Path) -> None:
+    uses = re.findall(r"uses: (.*)", workflow.read_text())
+    assert uses
+    assert all(re.fullmatch(r"\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use) for use in uses)
+
+
+def test_nothing_is_permitted_unless_a_job_asks(workflow: Path) -> None:
+    assert "\npermissions: {}\n" in workflow.read_text()
