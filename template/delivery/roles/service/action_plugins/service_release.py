@@ -1,0 +1,27 @@
+"""Take the wheel along: the module finds it, and its lock, in its own folder on the host."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+    """Put the files on the host, then run the module of the same name there."""
+
+    TRANSFERS_FILES = True
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the module returns."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        shell = self._connection._shell
+        for name in {"wheel", "requirements"} & set(arguments):
+            source = arguments[name]
+            target = shell.join_path(shell.tmpdir, os.path.basename(source))
+            arguments[name] = self._transfer_file(source, target)
+            self._fixup_perms2((shell.tmpdir, target))
+        result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+        return result

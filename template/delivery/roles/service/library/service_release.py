@@ -1,0 +1,49 @@
+"""Ansible's door to service_host.release: which release of a service is live on a host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible.module_utils.basic import AnsibleModule
+
+if TYPE_CHECKING:
+    from service_host import api
+else:
+    from ansible.module_utils.service_host import api
+
+ARGUMENTS = {
+    "state": {"choices": ["live", "staged", "absent", "previous"], "default": "live"},
+    "root": {"type": "path", "required": True},
+    "name": {"required": True},
+    "version": {},
+    "sha256": {},
+    "commit": {},
+    "wheel": {"type": "path"},
+    "requirements": {"type": "path"},
+    # One text, for Ansible would star out every value of a dictionary wherever it occurs.
+    "environment": {"no_log": True, "default": "{}"},
+    "by": {"default": "somebody"},
+    "address": {"default": "127.0.0.1"},
+    "port": {"type": "int", "required": True},
+    "keep": {"type": "int", "default": 5},
+    "probe_seconds": {"type": "float", "default": 15.0},
+    "drain_seconds": {"type": "float", "default": 30.0},
+}
+
+
+def main() -> None:
+    """Make one release staged, live or absent, or the previous one live again."""
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        required_if=[
+            ("state", "live", ("version", "sha256")),
+            ("state", "staged", ("version", "sha256")),
+            ("state", "absent", ("version",)),
+        ],
+        supports_check_mode=True,
+    )
+    api.answer(module, api.release)
+
+
+if __name__ == "__main__":
+    main()

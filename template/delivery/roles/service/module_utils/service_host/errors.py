@@ -1,0 +1,27 @@
+"""How the host says no."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class Refused(Exception):
+    """What cannot be done: one sentence that says what, where and what to do, and the last log."""
+
+    def __init__(self, reason: str, log: Sequence[str] = ()) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.log = tuple(log)
+
+    def __str__(self) -> str:
+        """Return the sentence, and under it the log."""
+        return "\n".join([self.reason, *(f"  | {line}" for line in self.log)])
+
+
+def sentence(error: Exception) -> str:
+    """Say in one sentence what an error of the host means."""
+    if isinstance(error, Refused):
+        return error.reason
+    if isinstance(error, OSError) and error.strerror:
+        return f"The host cannot go on: {error.strerror} ({error.filename or 'no file named'})."
+    return f"The host cannot go on: {type(error).__name__}: {error}."

@@ -1,0 +1,141 @@
+"""A release is complete or it is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import Refused
+from .files import discard, read_json, write, write_json
+from .layout import COMPLETE, Layout
+from .lock import Lock
+
+# What would make an installer put things elsewhere, or leave out the bytecode.
+LEAKS = ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "UV_CONSTRAINT")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A wheel that has to become a release, and the lock of what it needs."""
+
+    name: str
+    version: str
+    sha256: str
+    commit: str | None
+    wheel: Path | None
+    requirements: Path | None
+
+
+def checked_digest(artifact: Artifact) -> Path:
+    """Return the wheel, or refuse one that is not the artifact that was asked for."""
+    if artifact.wheel is None or artifact.requirements is None:
+        raise Refused(
+            f"{artifact.name} {artifact.version} is not installed here, and no wheel came along:"
+            " deploy it with service_wheel and service_requirements."
+        )
+    found = hashlib.sha256(artifact.wheel.read_bytes()).hexdigest()
+    if found != artifact.sha256:
+        raise Refused(
+            f"{artifact.wheel.name} has sha256 {found} and not {artifact.sha256}:"
+            " it is not the artifact that was tested; fetch it again from the index."
+        )
+    return artifact.wheel
+
+
+def installed(layout: Layout, artifact: Artifact) -> bool:
+    """Tell whether the release is complete; refuse another artifact of the same version."""
+    marker = read_json(layout.complete(artifact.version))
+    if marker is None:
+        return False
+    if marker["sha256"] != artifact.sha256:
+        raise Refused(
+            f"{artifact.name} {artifact.version} is installed in {layout.root} with sha256"
+            f" {marker['sha256']}, and now comes with {artifact.sha256}: one version is one"
+            " artifact; commit, and build a version of its own."
+        )
+    return True
+
+
+def install(layout: Layout, artifact: Artifact, lock: Lock) -> None:
+    """Install a release in its final path, and mark it complete last."""
+    wheel, release = checked_digest(artifact), layout.release(artifact.version)
+    pins = f"{artifact.name} @ {wheel.resolve().as_uri()} --hash=sha256:{artifact.sha256}\n"
+    assert artifact.requirements is not None
+    locked = artifact.requirements.read_text(encoding="utf-8")
+    make_venv(release, {"requirements.txt": locked, "wheel.txt": pins}, lock)
+    if not (release / "bin" / artifact.name).is_file():
+        raise Refused(
+            f"{wheel.name} has no console script named {artifact.name}: add it to"
+            " [project.scripts] in pyproject.toml."
+        )
+    # The marker must not outlive files that a power cut takes.
+    os.sync()
+    write_json(
+        release / COMPLETE,
+        {
+            "name": artifact.name,
+            "version": artifact.version,
+            "sha256": artifact.sha256,
+            "commit": artifact.commit,
+        },
+    )
+
+
+def make_venv(folder: Path, locks: dict[str, str], lock: Lock) -> None:
+    """Make a virtual environment of exactly what the locks name, hash by hash."""
+    discard(folder, COMPLETE)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    python = getattr(sys, "_base_executable", sys.executable)
+    inside = str(folder / "bin/python")
+    files = [part for name in locks for part in ("-r", str(folder / name))]
+    exact = ["--require-hashes", "--no-deps", *files]
+    if uv := find_uv():
+        create = [uv, "venv", "--quiet", "--no-project", "--python", python, str(folder)]
+        fill = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", inside, *exact]
+        check = [uv, "pip", "check", "--quiet", "--python", inside]
+    else:
+        create = [python, "-m", "venv", str(folder)]
+        fill = [inside, "-m", "pip", "install", "--quiet", *exact]
+        check = [inside, "-m", "pip", "check"]
+    call(create, folder, lock)
+    for name, text in locks.items():
+        write(folder / name, text)
+    call(fill, folder, lock)
+    call(check, folder, lock)
+
+
+def find_uv() -> str | None:
+    """Return the uv beside this Python, or else the one on the PATH."""
+    beside = Path(sys.executable).with_name("uv")
+    return str(beside) if beside.is_file() else shutil.which("uv")
+
+
+def call(command: list[str], folder: Path, lock: Lock) -> None:
+    """Run a step of the installer; should we be killed, it keeps the lock until it has ended."""
+    environment = {name: text for name, text in os.environ.items() if name not in LEAKS}
+    environment |= {"UV_PYTHON_DOWNLOADS": "never", "PIP_NO_INPUT": "1"}
+    process = subprocess.Popen(
+        command,
+        cwd=folder.parent,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=[lock.handle],
+        text=True,
+        errors="replace",
+    )
+    lock.note(installer=process.pid)
+    output = process.communicate()[0].splitlines()
+    if process.returncode:
+        step = " ".join(command[1:3]) if command[0].endswith("uv") else " ".join(command[1:4])
+        raise Refused(
+            f"Installing {folder} failed ({step} ended with {process.returncode}): see the lines"
+            " below, put that right, and deploy again.",
+            output[-20:],
+        )

@@ -1,0 +1,142 @@
+"""Which release of a service is live, which are there, and which may go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import install
+from .errors import Refused, sentence
+from .files import discard, read_json, write_json
+from .install import Artifact, installed
+from .journal import Entry, State
+from .layout import COMPLETE, Layout
+from .rollout import Host, Rollout, roll, stop_others, through_front, undo
+
+
+def healthy(host: Host, target: Entry) -> bool:
+    """Tell whether an instance has the traffic and answers well."""
+    if host.layout.live() != target.instance or not host.keeper.status(target.instance).up:
+        return False
+    return through_front(host, target) is None
+
+
+def go_live(
+    host: Host, target: Entry, artifact: Artifact, environment: Mapping[str, str]
+) -> bool:
+    """Make an instance the live one; return whether that took anything."""
+    layout, state = host.layout, host.journal.state()
+    installed(layout, artifact)
+    if state.live == target and healthy(host, target):
+        return bool(stop_others(host, target.instance))
+    if not layout.complete(target.version).exists():
+        install.checked_digest(artifact)
+    describe(layout, target, artifact, environment)
+    roll(Rollout(host, "deploy", target, artifact, layout.live()))
+    return True
+
+
+def describe(
+    layout: Layout, target: Entry, artifact: Artifact, environment: Mapping[str, str]
+) -> None:
+    """Write down how an instance is started; the environment holds secrets."""
+    release = layout.release(target.version)
+    bind = f"unix:{layout.socket(target.instance)}"
+    command = [str(release / "bin/python"), str(release / "bin" / artifact.name), "--bind", bind]
+    facts = {**vars(target), "commit": artifact.commit, "command": command}
+    write_json(layout.instance(target.instance), {**facts, "environment": environment}, 0o600)
+
+
+def go_back(host: Host, name: str, version: str | None) -> bool:
+    """Make the previous instance live again, or the last one of a version that was live before."""
+    state = host.journal.state()
+    target = way_back(host.layout, state, name, version)
+    if target == state.live and healthy(host, target):
+        return False
+    commit = (marker(host.layout, target) or {}).get("commit")
+    artifact = Artifact(name, target.version, target.sha256, commit, None, None)
+    roll(Rollout(host, "rollback", target, artifact, host.layout.live()))
+    return True
+
+
+def way_back(layout: Layout, state: State, name: str, version: str | None) -> Entry:
+    """Return the instance that a rollback goes to, or say why there is none."""
+    if state.live is None:
+        raise Refused(f"{layout.root} has no live release: there is nothing to go back from.")
+    target = state.find(version) if version else state.previous
+    if target is None and version is None:
+        raise Refused(
+            f"{name} has nothing to go back to in {layout.root}: {state.live.version} is the first"
+            " release there, or all before it were rolled back; deploy a version instead."
+        )
+    if target is None:
+        known = sorted({entry.version for entry in state.stack})
+        raise Refused(
+            f"{name} {version} is none of the releases that were live in {layout.root}"
+            f" ({', '.join(known)}): name one of these, or deploy {version}."
+        )
+    if not marker(layout, target) or not layout.instance(target.instance).exists():
+        raise Refused(
+            f"{name} {target.version}, which was live before, is no longer installed in"
+            f" {layout.root}: deploy that version again instead of rolling back."
+        )
+    return target
+
+
+def marker(layout: Layout, target: Entry | None) -> dict[str, Any] | None:
+    """Return what a complete release says of itself."""
+    return read_json(layout.complete(target.version)) if target else None
+
+
+def complete(layout: Layout) -> list[str]:
+    """Return the versions that are installed."""
+    return [path.parent.name for path in layout.releases.glob(f"*/{COMPLETE}")]
+
+
+def stage(host: Host, target: Entry, artifact: Artifact) -> bool:
+    """Install a release without starting it; return whether that took anything."""
+    if installed(host.layout, artifact):
+        return False
+    install.checked_digest(artifact)
+    run = host.journal.begin("stage", target, None)
+    try:
+        with host.timed("install"):
+            install.install(host.layout, artifact, host.lock)
+    except (Refused, OSError) as error:
+        undo(host, run, target, target.instance, sentence(error))
+        raise
+    host.journal.end(run)
+    return True
+
+
+def remove(host: Host, version: str) -> bool:
+    """Take one release away, unless it is live; return whether it was there."""
+    layout, live = host.layout, host.journal.state().live
+    if live and live.version == version:
+        raise Refused(f"{version} is live in {layout.root}: deploy another version first.")
+    if not layout.release(version).exists():
+        return False
+    discard(layout.release(version), COMPLETE)
+    return True
+
+
+def prunable(host: Host) -> list[str]:
+    """Return the installed versions that may go: never the live or the previous one."""
+    state = host.journal.state()
+    kept = {entry.version for entry in state.stack[-2:]} | set(state.versions[-host.keep :])
+    return [v for v in state.versions if v not in kept and host.layout.release(v).exists()]
+
+
+def prune(host: Host) -> list[str]:
+    """Take away the releases that are too many, with their instances and logs."""
+    layout, state, old = host.layout, host.journal.state(), prunable(host)
+    for version in old:
+        discard(layout.release(version), COMPLETE)
+    for path in layout.instances.glob("*.json"):
+        description = read_json(path) or {}
+        in_use = {entry.instance for entry in state.stack[-2:]}
+        if description.get("version") in old and path.stem not in in_use:
+            for log in layout.log.glob(f"{path.stem}.log*"):
+                log.unlink(missing_ok=True)
+            path.unlink()
+    return old

@@ -1,0 +1,210 @@
+"""What a service stands on where there is no root: its tools, supervisor and Caddy."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import processes
+from .errors import Refused
+from .files import read, tail, write
+from .install import make_venv
+from .layout import Layout
+from .lock import Lock
+from .probe import UnixConnection
+from .supervisor import FRONT, Supervisor
+
+FOLDERS = {"run": 0o755, "log": 0o755, "releases": 0o755, "supervisor": 0o755, "instances": 0o700}
+START_SECONDS = 10.0
+# All that the service and the front see of whoever started them.
+KEPT = ("HOME", "USER", "LOGNAME", "TZ", "TMPDIR")
+
+
+@dataclass
+class Stack:
+    """Supervisor and Caddy for one root, as they should be."""
+
+    layout: Layout
+    address: str
+    port: int
+    files: Mapping[str, str]
+    tools: str
+    changes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.supervisor = Supervisor(self.layout)
+        self.admin = self.layout.run / "admin.sock"
+        self.wanted_tools = hashlib.sha256(self.tools.encode()).hexdigest()[:12]
+
+    def check_port(self) -> None:
+        """Refuse a port that somebody else has."""
+        if processes.port_is_free(self.address, self.port):
+            return
+        found = processes.holders(self.port)
+        if any(p.under(self.layout.root / "tools") for p in found):
+            return
+        who = ", ".join(f"process {p.pid}: {' '.join(p.arguments)[:200]}" for p in found)
+        raise Refused(
+            f"Port {self.port} on {self.address} is taken by {who or 'a process of another user'}:"
+            " stop that, or give service_port another number in the inventory."
+        )
+
+    def missing(self) -> list[str]:
+        """Return what is not as it should be."""
+        found = [n for n, text in self.files.items() if read(self.layout.root / n) != text]
+        if not self.has_tools():
+            found.append("tools")
+        if not self.supervisor.answers():
+            found.append("supervisor")
+        return found
+
+    def has_tools(self) -> bool:
+        """Tell whether the tools are those that the lock names."""
+        current = self.layout.root / "tools/current"
+        return (current / "complete").exists() and current.resolve().name == self.wanted_tools
+
+    def up(self, lock: Lock) -> None:
+        """Make everything as it should be, and leave alone what is."""
+        root = self.layout.root
+        for name, mode in FOLDERS.items():
+            (root / name).mkdir(mode=mode, exist_ok=True)
+        self.install_tools(lock)
+        runs = self.supervisor.answers()
+        for name, text in self.files.items():
+            if read(root / name) == text:
+                continue
+            if name == "Caddyfile" and runs:
+                self.reload(text)
+            write(root / name, text)
+            self.changes.append(name)
+        if not runs:
+            self.start()
+            self.changes.append("supervisor")
+        self.wait_for_front()
+
+    def install_tools(self, lock: Lock) -> None:
+        """Install supervisor and Caddy beside what runs; a name says which are current."""
+        if self.has_tools():
+            return
+        folder = self.layout.root / "tools" / self.wanted_tools
+        if not (folder / "complete").exists():
+            make_venv(folder, {"tools.txt": self.tools}, lock)
+            write(folder / "complete", "")
+        draft = folder.with_name(".current.new")
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(folder.name)
+        draft.rename(folder.with_name("current"))
+        self.changes.append("tools")
+
+    def start(self) -> None:
+        """Start supervisor, and take over from what a killed one left running."""
+        root = self.layout.root
+        if deaf := processes.supervisors(root):
+            # It may be starting only now; one that stays deaf makes way, its children live on.
+            if self.wait(self.supervisor.answers, START_SECONDS / 2):
+                return
+            for process in deaf:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, 9)
+            self.wait(lambda: not processes.supervisors(root), START_SECONDS)
+        left = processes.orphans(root)
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        command = ["tools/current/bin/python", "-X", "utf8", "-m", "supervisor.supervisord"]
+        result = subprocess.run(
+            [str(root / command[0]), *command[1:], "-c", str(root / "supervisord.conf")],
+            cwd=root,
+            env={**kept, "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+        if result.returncode or not self.wait(self.supervisor.answers, START_SECONDS):
+            log = root / "log/supervisord.log"
+            raise Refused(
+                f"Supervisor does not start in {root}: see {log}.",
+                [*result.stdout.splitlines(), *tail(log)][-20:],
+            )
+        if left:
+            self.wait_for_front()
+            live = self.layout.live()
+            sockets = [self.admin, *([self.layout.socket(live)] if live else [])]
+            if live:
+                self.wait(lambda: _accepts(self.layout.socket(live)), START_SECONDS)
+            processes.end(left, sockets, START_SECONDS)
+
+    def wait_for_front(self) -> None:
+        """Wait until the front has taken its configuration."""
+        if self.wait(lambda: self.ask("GET", "/config/")[0] == 200, START_SECONDS):
+            return
+        log = self.layout.log / "front.log"
+        state = self.supervisor.status(FRONT).state.lower()
+        raise Refused(f"Caddy does not start in {self.layout.root} ({state}): see {log}.", tail(log))
+
+    def reload(self, text: str) -> None:
+        """Give Caddy another configuration; it takes it without losing a request, or keeps its own."""
+        status, answer = self.ask("POST", "/load", text)
+        if status != 200:
+            raise Refused(f"Caddy refuses its new Caddyfile: {answer.strip()[:500]}.")
+
+    def ask(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
+        """Ask Caddy's admin interface."""
+        connection = UnixConnection(self.admin, 30.0)
+        try:
+            connection.request(method, path, body, {"Content-Type": "text/caddyfile"})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            return 0, str(error)
+        finally:
+            connection.close()
+
+    def diffs(self) -> dict[str, dict[str, str]]:
+        """Return the files that are not as they should be, before and after."""
+        found = {name: (read(self.layout.root / name), text) for name, text in self.files.items()}
+        return {n: {"before": old, "after": new} for n, (old, new) in found.items() if old != new}
+
+    def runs(self) -> bool:
+        """Tell whether anything of ours runs, kept by supervisor or left by a killed one."""
+        root = self.layout.root
+        return bool(processes.supervisors(root) or processes.orphans(root))
+
+    def down(self) -> None:
+        """Stop supervisor and all that it runs, and what a killed one left."""
+        root = self.layout.root
+        if self.supervisor.answers():
+            self.supervisor.call("shutdown")
+            self.wait(lambda: not processes.supervisors(root), 60.0)
+            self.wait(lambda: not self.supervisor.answers(), 60.0)
+        left = processes.supervisors(root) + processes.orphans(root)
+        processes.end(left, [], START_SECONDS)
+
+    @staticmethod
+    def wait(condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait for something to become true; tell whether it did."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+
+def _accepts(path: Path) -> bool:
+    """Tell whether somebody answers on a socket."""
+    connection = UnixConnection(path, 5.0)
+    try:
+        connection.request("GET", "/healthz", headers={"Connection": "close"})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,121 @@
+"""Supervisor keeps the instances of a service running; here is how it is told to."""
+
+from __future__ import annotations
+
+import http.client
+import time
+import xmlrpc.client
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import Refused
+from .files import write
+from .layout import Layout
+from .probe import UnixConnection
+
+BAD_NAME, ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED = 10, 60, 70, 90
+DOWN = ("BACKOFF", "EXITED", "FATAL", "STOPPED", "UNKNOWN")
+FRONT = "front"
+# The paths are relative to the root, where supervisor runs: no path needs quoting.
+PROGRAM = """\
+[program:{instance}]
+command=tools/current/bin/python -I -S launch.py {instance}
+directory=%(here)s/..
+autostart=true
+autorestart=true
+startsecs=1
+startretries=1000
+stopsignal=TERM
+stopwaitsecs=40
+killasgroup=true
+redirect_stderr=true
+stdout_logfile=%(here)s/../log/{instance}.log
+stdout_logfile_maxbytes=5MB
+stdout_logfile_backups=2
+"""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a process is."""
+
+    state: str
+    pid: int
+    detail: str
+
+    @property
+    def up(self) -> bool:
+        """Whether there is a process."""
+        return self.state not in DOWN
+
+
+class _Transport(xmlrpc.client.Transport):
+    """XML-RPC over the unix socket of supervisor."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__()
+        self._path, self._timeout = path, timeout
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        """Connect to the socket, whatever the host is called."""
+        return UnixConnection(self._path, self._timeout)
+
+
+class Supervisor:
+    """The supervisor of one root."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.socket = layout.run / "init.sock"
+        self.programs = layout.root / "supervisor"
+
+    def call(self, method: str, *arguments: Any, ignore: tuple[int, ...] = ()) -> Any:
+        """Call a method of supervisor; faults that may be ignored give None."""
+        proxy = xmlrpc.client.ServerProxy(
+            "http://127.0.0.1", transport=_Transport(self.socket, 10.0)
+        )
+        try:
+            return getattr(proxy.supervisor, method)(*arguments)
+        except xmlrpc.client.Fault as error:
+            if error.faultCode in ignore:
+                return None
+            raise Refused(f"Supervisor in {self.layout.root} says: {error.faultString}.") from error
+
+    def answers(self) -> bool:
+        """Tell whether supervisor is there."""
+        try:
+            self.call("getPID")
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error, Refused):
+            return False
+        return True
+
+    def names(self) -> set[str]:
+        """Return the instances that supervisor runs, or will when it starts."""
+        known = {str(process["name"]) for process in self.call("getAllProcessInfo")}
+        return (known | {path.stem for path in self.programs.glob("*.conf")}) - {FRONT}
+
+    def status(self, name: str) -> Status:
+        """Return how a process is."""
+        info = self.call("getProcessInfo", name, ignore=(BAD_NAME,))
+        if info is None:
+            return Status("STOPPED", 0, "it is not known to supervisor")
+        return Status(info["statename"], info["pid"], info["spawnerr"] or info["description"])
+
+    def start(self, instance: str) -> None:
+        """Start an instance, now and whenever supervisor starts."""
+        write(self.programs / f"{instance}.conf", PROGRAM.format(instance=instance))
+        self.call("reloadConfig")
+        self.call("addProcessGroup", instance, ignore=(ALREADY_ADDED,))
+        self.call("startProcess", instance, False, ignore=(ALREADY_STARTED,))
+
+    def stop(self, instance: str) -> None:
+        """Stop an instance, and forget it."""
+        (self.programs / f"{instance}.conf").unlink(missing_ok=True)
+        self.call("stopProcess", instance, False, ignore=(BAD_NAME, NOT_RUNNING))
+        # supervisor itself kills after stopwaitsecs, so this ends.
+        while self.status(instance).state in ("RUNNING", "STARTING", "STOPPING", "BACKOFF"):
+            time.sleep(0.02)
+        self.call("removeProcessGroup", instance, ignore=(BAD_NAME,))
+        self.layout.socket(instance).unlink(missing_ok=True)
+

@@ -1,0 +1,117 @@
+"""Wheels of a tiny service that keeps the contract, and of some that break it, each its own way."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+NAME = "tiny-service"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+
+# What is put in place of the good behaviour.
+FAULTS = {
+    "import error": "import not_there",
+    "500 only": "def healthz(): return '500 Internal Server Error', b'broken'",
+    "never ready": "def healthz(): time.sleep(60); return '200 OK', b''",
+    "wrong version": "def told_version(): return '9.9.9'",
+    "dies after 4 probes": """
+probes = 0
+def healthz():
+    global probes
+    probes += 1
+    if probes > 4:
+        os.kill(os.getppid(), 9)
+        os._exit(1)
+    return '200 OK', b'{"status": "ok"}'
+""",
+    "dies at once": "os.kill(os.getppid(), 9)",
+    "says its secret": "print('the secret is', os.environ['TINY_SECRET'], flush=True); import no",
+    "slow": "def index(body): time.sleep(2); return '200 OK', b'slow'",
+}
+
+APP = '''
+import json, os, sys, time
+from importlib import metadata
+from pathlib import Path
+
+def release():
+    try:
+        return json.loads((Path(sys.prefix) / "release.json").read_text())
+    except OSError:
+        return {}
+
+def healthz():
+    return "200 OK", b'{"status": "ok"}'
+
+def told_version():
+    return metadata.version("tiny-service")
+
+def version():
+    told = {"version": told_version()}
+    told |= {key: release().get(key) for key in ("commit", "sha256")}
+    return "200 OK", json.dumps(told).encode()
+
+def index(body):
+    told = {"version": told_version(), "length": len(body)}
+    told["word"] = os.environ.get("TINY_WORD", "")
+    return "200 OK", json.dumps(told).encode()
+
+FAULT
+
+def app(environ, start_response):
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    pages = {"/healthz": healthz, "/version": version}
+    status, text = pages.get(environ["PATH_INFO"], lambda: index(body))()
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(text)))]
+    start_response(status, headers)
+    return [text]
+'''
+
+SERVER = """
+import sys
+from gunicorn.app.wsgiapp import run
+
+def main():
+    own = ["--no-control-socket", "-k", "gthread", "--threads", "8", "--graceful-timeout", "10"]
+    sys.argv[1:1] = [*own, "tiny_service.app:app"]
+    run()
+"""
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel, and what a deploy has to know of it."""
+
+    path: Path
+    version: str
+    sha256: str
+
+
+def wheel(folder: Path, version: str, fault: str = "", extra: str = "") -> Wheel:
+    """Write the wheel of one version; same words, same bytes."""
+    info = f"tiny_service-{version}.dist-info"
+    files = {
+        "tiny_service/__init__.py": extra,
+        "tiny_service/app.py": APP.replace("FAULT", FAULTS.get(fault, "")),
+        "tiny_service/server.py": SERVER,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {NAME}\nVersion: {version}\n"
+        "Requires-Dist: gunicorn\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\n"
+        "Tag: py3-none-any\n",
+        f"{info}/entry_points.txt": f"[console_scripts]\n{NAME} = tiny_service.server:main\n",
+    }
+    record = ""
+    for name, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=")
+        record += f"{name},sha256={digest.decode()},{len(text.encode())}\n"
+    files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"tiny_service-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(zipfile.ZipInfo(name), text)
+    return Wheel(path, version, hashlib.sha256(path.read_bytes()).hexdigest())
