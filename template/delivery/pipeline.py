@@ -22,6 +22,7 @@ from .event import Event
 from .project import Project
 
 TAIL = 15  # lines of a red stage's log that are shown
+SAID = "delivery: "  # how this package's own errors begin
 TOX_END = re.compile(r"^ +[a-z0-9-]+: FAIL|^ +evaluation failed")
 TOX_EXIT = re.compile(r"^\S+: exit (-?\d+) \(\S+ seconds\) .*?> (.*) pid=\d+$")
 
@@ -223,17 +224,19 @@ def _lines(log: Path) -> list[str]:
 def _reason(log: Path) -> str:
     """Return why a stage failed, in one line: what this package said, else the last line."""
     lines = _lines(log)
-    told = [line.removeprefix("delivery: ") for line in lines if line.startswith("delivery: ")]
+    told = [line.removeprefix(SAID) for line in lines if line.startswith(SAID)]
     return (told or [line.strip() for line in lines if line.strip()] or ["it said nothing"])[-1]
 
 
 def _explain(log: Path, problem: str | None, root: Path) -> None:
-    """Show a stage's notes and, when it is red, the end of its log and where the rest is."""
+    """Show a stage's notes and, when it is red, why, and where the rest of its log is."""
     lines = _lines(log)
     for note in (line for line in lines if line.startswith("NOTE: ")):
         print(f"    {note}", flush=True)
     if problem:
-        for line in lines[-TAIL:]:
-            print(f"    | {line}")
         print(f"    {problem}")
+        # What this package says of a failure stands for itself; another tool needs its last lines.
+        said = [number for number, line in enumerate(lines) if line.startswith(SAID)]
+        for line in lines[said[-1] + 1 : -1] if said else lines[-TAIL:-1]:
+            print(f"    | {line}".rstrip())
         print(f"    the whole log: {log.relative_to(root)}", flush=True)
