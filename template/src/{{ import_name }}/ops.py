@@ -17,12 +17,8 @@ def blueprint(release: Release) -> Blueprint:
     ops = Blueprint("ops", __name__)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    seconds = Histogram(
-        "http_request_seconds",
-        "Time to answer, by method, route and status.",
-        ["method", "route", "status"],
-        registry=registry,
-    )
+    labels = ["method", "route", "status"]
+    seconds = Histogram("http_request_seconds", "Time to answer.", labels, registry=registry)
 
     @ops.before_app_request
     def start() -> None:

@@ -29,10 +29,5 @@ def running(prefix: Path = PREFIX) -> Release:
         return Release(PACKAGE, "Run from its source, not installed.", "0+source")
     deployed = prefix / "release.json"
     facts = json.loads(deployed.read_text()) if deployed.exists() else {}
-    return Release(
-        name=about["Name"],
-        summary=about["Summary"],
-        version=about["Version"],
-        commit=facts.get("commit"),
-        sha256=facts.get("sha256"),
-    )
+    commit, sha256 = facts.get("commit"), facts.get("sha256")
+    return Release(about["Name"], about["Summary"], about["Version"], commit, sha256)

@@ -7,6 +7,10 @@ from gunicorn.app.base import Application
 from .app import create_app
 from .settings import Settings
 
+FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+# The application logs its requests itself, with the time they took.
+LOGGERS = {"gunicorn.error": {"propagate": True}, "gunicorn.access": {"level": "CRITICAL"}}
+
 
 def defaults(settings: Settings) -> dict[str, Any]:
     """Give gunicorn's settings: one process, some threads, one line of JSON per event."""
@@ -17,17 +21,11 @@ def defaults(settings: Settings) -> dict[str, Any]:
         "control_socket_disable": True,
         "logconfig_dict": {
             "version": 1,
-            "disable_existing_loggers": False,
-            "formatters": {
-                "json": {
-                    "()": "pythonjsonlogger.json.JsonFormatter",
-                    "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-                }
-            },
+            "formatters": {"json": {"()": "pythonjsonlogger.json.JsonFormatter", "format": FORMAT}},
             "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "json"}},
             "root": {"level": settings.log_level, "handlers": ["out"]},
-            # The application logs its requests itself, with the route and the time they took.
-            "loggers": {"gunicorn.error": {}, "gunicorn.access": {"level": "CRITICAL"}},
+            "loggers": LOGGERS,
+            "disable_existing_loggers": False,
         },
     }
 

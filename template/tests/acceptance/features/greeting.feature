@@ -5,10 +5,6 @@ Feature: Greeting
     When a visitor sends the name "Ada"
     Then the page says "Hello, Ada!"
 
-  Scenario: A visitor gives no name
-    When a visitor sends the name ""
-    Then the page says "Hello, world!"
-
   @browser
   Scenario: A visitor fills in the form in a browser
     Given a visitor who opens the page in a browser

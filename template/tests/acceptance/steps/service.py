@@ -9,21 +9,17 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 
-@given('somebody asked for "{path}"')
 @when('somebody asks for "{path}"')
-def ask(context: Context, path: str) -> None:
-    """Get a page."""
-    with urllib.request.urlopen(context.url + path, timeout=10) as answer:
+def ask(context: Context, path: str, form: bytes | None = None) -> None:
+    """Get a page, or send a form to it."""
+    with urllib.request.urlopen(context.url + path, form, timeout=10) as answer:
         context.page = answer.read().decode()
 
 
 @when('a visitor sends the name "{name}"')
-@when('a visitor sends the name ""')
-def send(context: Context, name: str = "") -> None:
+def send(context: Context, name: str) -> None:
     """Send the form."""
-    form = urllib.parse.urlencode({"name": name}).encode()
-    with urllib.request.urlopen(f"{context.url}/", form, timeout=10) as answer:
-        context.page = answer.read().decode()
+    ask(context, "/", urllib.parse.urlencode({"name": name}).encode())
 
 
 @then('the page says "{text}"')
@@ -48,5 +44,7 @@ def fill_in(context: Context, name: str) -> None:
 @then('the browser shows "{text}"')
 def shows(context: Context, text: str) -> None:
     """Wait until the text is there."""
-    page = (By.TAG_NAME, "main")
-    WebDriverWait(context.driver, 10).until(lambda driver: text in driver.find_element(*page).text)
+    WebDriverWait(context.driver, 10).until(
+        lambda driver: text in driver.find_element(By.TAG_NAME, "main").text,
+        f"the page does not show {text!r}",
+    )

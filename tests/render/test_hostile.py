@@ -1,0 +1,105 @@
+"""Answers that would break a careless template: kept as they are, or refused with a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.render import files
+from tests.render.conftest import Render
+
+HOSTILE = [
+    """a "double" and a 'single' quote""",
+    '''three """ and three \'\'\' of them''',
+    "back\\slash \\n \\u0041 \\",
+    "{{ 7 * 7 }} {{ project_name }}",
+    "{% raw %} {% endraw %} {% if x %} {# note #}",
+    "# no comment",
+    "- no list: no map",
+    ": no value",
+    "Größe, naïve, 日本語, עברית, 🚀𝒳",
+    "&amp; <b>bold</b> </script> ]]> <!--",
+    "$HOME `id` $(id) %s %(name)s %{x} ${{ github.token }}",
+    "*bold* _it_ [link](x) ![i](y) | cell | ~~no~~",
+    "null",
+    "300 characters: " + 284 * "x",
+    "no\u00a0break and \u200b nothing",
+]
+CONTROLS = ["two\nlines", "a\ttab", "nul\x00", "next\x85line", "line\u2028end", "delete\x7f"]
+BAD_LINES = ["", "   ", *CONTROLS, 401 * "x"]
+BAD_NAMES = {
+    "class": "Python keyword",
+    "None": "Python keyword",
+    "1x": "begin with a letter",
+    "": "begin with a letter",
+    " ": "begin with a letter",
+    "trailing ": "single spaces",
+    "two\nlines": "single spaces",
+    "über": "ASCII letters",
+    "a/b": "ASCII letters",
+    "../up": "ASCII letters",
+    "x" * 61: "at most 60",
+    "Delivery": "the project needs",
+    "Flask": "the project needs",
+}
+BAD_EMAILS = ["ada", "ada@", "@example.org", "ada@example", "a da@b.org", "a@b.org\n", "a@b@c.d"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_arrives_as_it_is(render: Render, text: str) -> None:
+    project = render(description=text, author_name=text)
+    files.parse(project)
+    config = files.toml(project)["project"]
+    assert config["description"] == text
+    assert config["authors"][0]["name"] == text
+    noted = files.answers(project)
+    assert (noted["description"], noted["author_name"]) == (text, text)
+    assert f"Copyright (c) {text}\n" in (project / "LICENSE").read_text(encoding="utf-8")
+    readme = (project / "README.md").read_text(encoding="utf-8").splitlines()
+    shown = [files.markdown(line) for line in readme]
+    assert f"What it is for: {text}" in shown
+
+
+def test_only_these_files_hold_free_text(render: Render, default: Path) -> None:
+    project = render(description="needle in a haystack", author_name="needle in a haystack")
+    other = {
+        name
+        for name in files.names(project)
+        if (project / name).read_bytes() != (default / name).read_bytes()
+    }
+    assert other == {".copier-answers.yml", "LICENSE", "README.md", "pyproject.toml"}
+
+
+def refused(render: Render, folder: Path, **answers: str) -> str:
+    """Copy, see it refused and nothing written; return what was said."""
+    target = folder / "project"
+    with pytest.raises(ValueError) as error:
+        render(target, **answers)
+    assert not target.exists()
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_bad_name(render: Render, tmp_path: Path, name: str) -> None:
+    said = refused(render, tmp_path, project_name=name)
+    assert "project_name" in said
+    assert BAD_NAMES[name] in said
+
+
+@pytest.mark.parametrize("question", ["description", "author_name"])
+@pytest.mark.parametrize("text", BAD_LINES)
+def test_bad_line(render: Render, tmp_path: Path, question: str, text: str) -> None:
+    assert "one line" in refused(render, tmp_path, **{question: text})
+
+
+@pytest.mark.parametrize("email", BAD_EMAILS)
+def test_bad_email(render: Render, tmp_path: Path, email: str) -> None:
+    assert "ada@example.org" in refused(render, tmp_path, author_email=email)
+
+
+@pytest.mark.parametrize(
+    ("question", "value"), [("license", "WTFPL"), ("python_floor", "2.7"), ("ci", ["cron"])]
+)
+def test_bad_choice(render: Render, tmp_path: Path, question: str, value: str) -> None:
+    assert "nvalid choice" in refused(render, tmp_path, **{question: value})
