@@ -20,6 +20,8 @@ options: {}
 requirements:
   - DELIVERY_RESULT in the environment; without it nothing is written
 """
+# What the module that owns the release tells of it.
+TOLD = ("url", "version", "sha256", "commit", "previous", "seconds")
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no types
@@ -41,7 +43,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
             result._host.get_name(), {"ok": True, "changed": False, "reason": None}
         )
         known["changed"] |= bool(facts.get("changed"))
-        known |= facts.get("release", {})
+        known |= {key: facts[key] for key in TOLD if key in facts}
         if not ok:
             text = str(facts.get("reason") or facts.get("msg") or "a task failed and says not why")
             known |= {"ok": False, "reason": text.strip().splitlines()[0]}

@@ -16,10 +16,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what the module returns."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        arguments = dict(self._task.args)
-        shell = self._connection._shell
-        for name in {"wheel", "requirements"} & set(arguments):
-            source = arguments[name]
+        arguments, shell = dict(self._task.args), self._connection._shell
+        for name in ("wheel", "requirements"):
+            if not (source := arguments.get(name)):
+                continue
+            if not os.path.isfile(source):
+                reason = f"There is no {source}: give service_{name} the path of a file."
+                return {**result, "failed": True, "msg": reason}
             target = shell.join_path(shell.tmpdir, os.path.basename(source))
             arguments[name] = self._transfer_file(source, target)
             self._fixup_perms2((shell.tmpdir, target))

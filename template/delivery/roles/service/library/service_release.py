@@ -1,4 +1,4 @@
-"""Ansible's door to service_host.release: which release of a service is live on a host."""
+"""Ansible's door to service_host: which release of a service is live on a host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ else:
     from ansible.module_utils.service_host import api
 
 ARGUMENTS = {
-    "state": {"choices": ["live", "staged", "absent", "previous"], "default": "live"},
+    "state": {"choices": list(api.STATES), "default": "live"},
     "root": {"type": "path", "required": True},
     "name": {"required": True},
     "version": {},
@@ -28,11 +28,13 @@ ARGUMENTS = {
     "keep": {"type": "int", "default": 5},
     "probe_seconds": {"type": "float", "default": 15.0},
     "drain_seconds": {"type": "float", "default": 30.0},
+    "tools": {"required": True},
+    "files": {"type": "dict", "required": True},
 }
 
 
 def main() -> None:
-    """Make one release staged, live or absent, or the previous one live again."""
+    """Make a release staged, live or absent, the one before live again, or stop the service."""
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         required_if=[
@@ -42,7 +44,7 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
-    api.answer(module, api.release)
+    api.answer(module)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,25 @@
-"""What the Ansible modules call: parameters in, a result out, and no word of Ansible between."""
+"""What the Ansible module calls: parameters in, a result out, and no word of Ansible between."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import release as releases
+from . import release
 from .errors import Refused, sentence
-from .install import Artifact
-from .journal import Entry, Journal, ended
-from .layout import checked_environment, checked_version, instance_id, layout
+from .install import Artifact, checked_digest, installed
+from .journal import Entry, Journal, State, ended
+from .layout import Layout, checked_environment, checked_version, instance_id, layout
 from .lock import held
 from .probe import over_tcp
-from .rollout import Host, recover, stop_others
+from .rollout import Host, recover
 from .stack import Stack
 from .supervisor import Supervisor
 
 Parameters = dict[str, Any]
 Result = dict[str, Any]
+STATES = ("live", "staged", "absent", "previous", "stopped")
 
 
 class Module(Protocol):
@@ -35,150 +35,158 @@ class Module(Protocol):
         """Give back a failure."""
 
 
-def answer(module: Module, work: Callable[[Parameters, bool], Result]) -> None:
-    """Do the work of a module; say in one sentence why it failed, if it did."""
+def answer(module: Module) -> None:
+    """Do what the module was asked for; say in one sentence why it failed, if it did."""
     try:
-        result = work(module.params, module.check_mode)
+        result = Request(module.params).answer(module.check_mode)
     except (Refused, OSError) as error:
-        module.fail_json(msg=str(error), reason=sentence(error), log=getattr(error, "log", ()))
+        module.fail_json(msg=str(error), reason=sentence(error))
     else:
         module.exit_json(**result)
 
 
-def supervise(parameters: Parameters, check: bool) -> Result:
-    """Bring supervisor and its front up, or down."""
-    place = layout(parameters["root"])
-    address, port = parameters["address"], parameters["port"]
-    stack = Stack(place, address, port, parameters["files"], parameters["tools"])
-    if parameters["state"] == "stopped":
-        runs = place.root.exists() and stack.runs()
-        if runs and not check:
-            with held(place.lock, parameters["by"], None):
-                stack.down()
-        return {"changed": runs, "diff": _diff("up\n" if runs else "stopped\n", "stopped\n")}
-    stack.check_port()
-    wrong = stack.missing()
-    diff = [{"before_header": name, **part} for name, part in stack.diffs().items()]
-    if not check:
-        place.root.mkdir(parents=True, exist_ok=True)
-        with held(place.lock, parameters["by"], None) as lock:
-            stack.up(lock)
-    return {"changed": bool(wrong), "changes": wrong, "diff": diff}
+class Request:
+    """What is asked for, checked as far as words go."""
 
-
-def release(parameters: Parameters, check: bool) -> Result:
-    """Bring a release to the state that was asked for."""
-    place = layout(parameters["root"])
-    if parameters["version"]:
-        checked_version(parameters["version"])
-    journal = Journal(place.journal, parameters["by"])
-    if check:
-        return _foretold(parameters, journal)
-    if not place.root.is_dir():
-        raise Refused(f"There is no {parameters['name']} in {place.root}: deploy it first.")
-    before = _picture(journal)
-    with held(place.lock, parameters["by"], parameters["version"]) as lock:
-        host = Host(
-            place,
-            lock,
-            journal,
-            Supervisor(place),
-            over_tcp(parameters["address"], parameters["port"]),
-            parameters["probe_seconds"],
-            parameters["drain_seconds"],
-            parameters["keep"],
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+        self.state: str = parameters["state"]
+        self.name: str = parameters["name"]
+        self.version: str | None = parameters["version"] and checked_version(parameters["version"])
+        self.environment = checked_environment(json.loads(parameters["environment"]))
+        self.layout: Layout = layout(parameters["root"])
+        self.journal = Journal(self.layout.journal, parameters["by"])
+        self.artifact: Artifact | None = None
+        if self.state in ("live", "staged"):
+            wheel, requirements = (
+                Path(path) if path else None
+                for path in (parameters["wheel"], parameters["requirements"])
+            )
+            self.artifact = Artifact(
+                self.name,
+                parameters["version"],
+                parameters["sha256"],
+                parameters["commit"] or None,
+                wheel,
+                requirements,
+            )
+            if wheel:
+                checked_digest(self.artifact)
+        self.stack = Stack(
+            self.layout,
+            parameters["address"],
+            parameters["port"],
+            parameters["files"],
+            parameters["tools"],
         )
-        recovered = recover(host)
-        changed = _bring(host, parameters)
-        pruned = releases.prune(host)
-    return _result(parameters, journal, host.seconds) | {
-        "changed": changed or bool(pruned) or recovered is not None,
-        "recovered": recovered,
-        "pruned": pruned,
-        "diff": _diff(before, _picture(journal)),
-    }
 
+    def answer(self, check: bool) -> Result:
+        """Bring the host to the state that was asked for, or only say what that would change."""
+        before, state = self.picture(), self.journal.state()
+        if self.state == "stopped":
+            work: Result = self.stop(check)
+        elif check:
+            work = self.foretell(state)
+        else:
+            work = self.work()
+        diff = {"before": before, "after": work.pop("after", None) or self.picture()}
+        return {"diff": [*work.pop("diffs", ()), diff], **self.told(), **work}
 
-def _wanted(parameters: Parameters) -> tuple[Entry, Artifact, dict[str, str]]:
-    """Return the instance that is asked for, what it is made of, and its environment."""
-    environment = checked_environment(json.loads(parameters["environment"]))
-    version, sha256 = parameters["version"], parameters["sha256"]
-    target = Entry(instance_id(sha256, environment), version, sha256)
-    files = [Path(p) if p else None for p in (parameters["wheel"], parameters["requirements"])]
-    commit = parameters["commit"] or None
-    return target, Artifact(parameters["name"], version, sha256, commit, *files), environment
+    def stop(self, check: bool) -> Result:
+        """Stop the service and its front."""
+        runs = self.stack.runs()
+        if runs and not check:
+            with held(self.layout.lock, self.parameters["by"], None):
+                self.stack.down()
+        return {"changed": runs, "diffs": [{"before": "up\n" * runs, "after": ""}] * runs}
 
+    def work(self) -> Result:
+        """Do it, in one critical section."""
+        self.stack.check_port()
+        if self.artifact is None and not self.layout.root.is_dir():
+            raise Refused(f"There is no {self.name} in {self.layout.root}: deploy it first.")
+        self.layout.root.mkdir(parents=True, exist_ok=True)
+        with held(self.layout.lock, self.parameters["by"], self.version) as lock:
+            diffs = self.stack.diffs()
+            self.stack.up(lock)
+            host = Host(
+                self.layout,
+                lock,
+                self.journal,
+                Supervisor(self.layout),
+                over_tcp(self.parameters["address"], self.parameters["port"]),
+                self.parameters["probe_seconds"],
+                self.parameters["drain_seconds"],
+                self.parameters["keep"],
+            )
+            recovered = recover(host)
+            changed = self.bring(host)
+            pruned = release.prune(host)
+        done = {"stack": self.stack.changes, "recovered": recovered, "pruned": pruned}
+        seconds = {"seconds": host.seconds}
+        return {"changed": changed or any(done.values()), "diffs": diffs, **done, **seconds}
 
-def _bring(host: Host, parameters: Parameters) -> bool:
-    """Do what was asked for; return whether that changed anything."""
-    match parameters["state"]:
-        case "previous":
-            return releases.go_back(host, parameters["name"], parameters["version"])
-        case "absent":
-            return releases.remove(host, parameters["version"])
-        case "staged":
-            return releases.stage(host, *_wanted(parameters)[:2])
-    return releases.go_live(host, *_wanted(parameters))
+    def bring(self, host: Host) -> bool:
+        """Do to releases what was asked for; return whether that changed anything."""
+        if self.artifact is None:
+            if self.state == "absent":
+                return release.remove(host, str(self.version))
+            return release.go_back(host, self.name, self.version)
+        if self.state == "staged":
+            return release.stage(host, self.target(), self.artifact)
+        return release.go_live(host, self.target(), self.artifact, self.environment)
 
+    def target(self) -> Entry:
+        """Return the instance that is asked for."""
+        assert self.artifact is not None
+        version, sha256 = self.artifact.version, self.artifact.sha256
+        return Entry(instance_id(sha256, self.environment), version, sha256)
 
-def _foretold(parameters: Parameters, journal: Journal) -> Result:
-    """Say what would change, and change nothing."""
-    place, state, before = layout(parameters["root"]), journal.state(), _picture(journal)
-    installed = set(releases.complete(place))
-    stack = state.stack
-    match parameters["state"]:
-        case "previous":
-            target = releases.way_back(place, state, parameters["name"], parameters["version"])
+    def foretell(self, state: State) -> Result:
+        """Say what would change."""
+        self.stack.check_port()
+        stack, there = state.stack, set(release.complete(self.layout))
+        if self.artifact:
+            installed(self.layout, self.artifact)
+            there.add(self.artifact.version)
+            if self.state == "live":
+                stack = ended(stack, "deploy", self.target())
+        elif self.state == "absent":
+            there.discard(str(self.version))
+        else:
+            target = release.way_back(self.layout, state, self.name, self.version)
             stack = ended(stack, "rollback", target)
-        case "absent":
-            installed.discard(parameters["version"])
-        case _:
-            target, artifact, _environment = _wanted(parameters)
-            if not releases.installed(place, artifact):
-                installed.add(target.version)
-            if parameters["state"] == "live":
-                stack = ended(stack, "deploy", target)
-    after = _drawn(stack, installed)
-    wrong = state.begun is not None or (
-        parameters["state"] == "live" and place.live() != stack[-1].instance
-    )
-    return _result(parameters, journal, {}) | {
-        "changed": before != after or wrong,
-        "diff": _diff(before, after),
-    }
+        before, after = self.picture(), drawn(stack, there)
+        missing = self.stack.missing()
+        live = stack[-1].instance if stack else None
+        open_end = state.begun is not None or self.layout.live() != live
+        changed = bool(missing) or before != after or open_end
+        return {"changed": changed, "after": after, "stack": missing, "diffs": self.stack.diffs()}
 
-
-def _result(parameters: Parameters, journal: Journal, seconds: dict[str, float]) -> Result:
-    """Say what is live now, and how long it took."""
-    state, address = journal.state(), parameters["address"]
-    host = f"[{address}]" if ":" in address else address
-    marker = releases.marker(layout(parameters["root"]), state.live) or {}
-    return {
-        "release": {
-            "url": f"http://{host}:{parameters['port']}",
+    def told(self) -> Result:
+        """Say what is live now."""
+        state, address = self.journal.state(), self.parameters["address"]
+        host = f"[{address}]" if ":" in address else address
+        marker = release.marker(self.layout, state.live) or {}
+        return {
+            "url": f"http://{host}:{self.parameters['port']}",
             "version": state.live.version if state.live else None,
             "sha256": state.live.sha256 if state.live else None,
             "commit": marker.get("commit"),
             "previous": state.previous.version if state.previous else None,
-            "seconds": seconds,
+            "seconds": {},
         }
-    }
+
+    def picture(self) -> str:
+        """Draw what is live and what is installed now."""
+        return drawn(self.journal.state().stack, set(release.complete(self.layout)))
 
 
-def _picture(journal: Journal) -> str:
-    """Draw what is live and what is installed."""
-    place = layout(str(journal.path.parent))
-    return _drawn(journal.state().stack, set(releases.complete(place)))
-
-
-def _drawn(stack: tuple[Entry, ...], installed: set[str]) -> str:
-    """Draw it for a diff."""
-    live = f"{stack[-1].version} ({stack[-1].instance})" if stack else "nothing"
-    previous = f"{stack[-2].version} ({stack[-2].instance})" if len(stack) > 1 else "nothing"
-    lines = [f"live: {live}", f"previous: {previous}", "installed:"]
-    return "\n".join([*lines, *(f"- {version}" for version in sorted(installed))]) + "\n"
-
-
-def _diff(before: str, after: str) -> dict[str, str]:
-    """Return a diff as Ansible prints it."""
-    return {"before": before, "after": after}
+def drawn(stack: tuple[Entry, ...], there: set[str]) -> str:
+    """Draw what is live and what is installed, for a diff."""
+    live, previous = ([*reversed(stack), None, None])[:2]
+    lines = [
+        f"{what}: {f'{entry.version} ({entry.instance})' if entry else 'nothing'}"
+        for what, entry in (("live", live), ("previous", previous))
+    ]
+    return "\n".join([*lines, "installed:", *(f"- {v}" for v in sorted(there))]) + "\n"

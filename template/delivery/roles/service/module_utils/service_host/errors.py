@@ -9,7 +9,7 @@ class Refused(Exception):
     """What cannot be done: one sentence that says what, where and what to do, and the last log."""
 
     def __init__(self, reason: str, log: Sequence[str] = ()) -> None:
-        super().__init__(reason)
+        super().__init__(reason, log)
         self.reason = reason
         self.log = tuple(log)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -52,7 +53,9 @@ def everyone() -> Iterator[Process]:
 
 def supervisors(root: Path) -> list[Process]:
     """Return the supervisors that run for a root."""
-    return [p for p in everyone() if p.under(root / "tools") and "supervisor.supervisord" in p.arguments]
+    return [
+        p for p in everyone() if p.under(root / "tools") and "supervisor.supervisord" in p.arguments
+    ]
 
 
 def orphans(root: Path) -> list[Process]:
@@ -131,9 +134,7 @@ def holders(port: int) -> list[Process]:
 def _open_files(pid: int) -> set[str]:
     """Return what a process has open; nothing when we may not know."""
     found = set()
-    try:
+    with contextlib.suppress(OSError):
         for entry in os.scandir(PROC / str(pid) / "fd"):
             found.add(os.readlink(entry.path))
-    except OSError:
-        pass
     return found

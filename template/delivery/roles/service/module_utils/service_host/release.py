@@ -21,9 +21,7 @@ def healthy(host: Host, target: Entry) -> bool:
     return through_front(host, target) is None
 
 
-def go_live(
-    host: Host, target: Entry, artifact: Artifact, environment: Mapping[str, str]
-) -> bool:
+def go_live(host: Host, target: Entry, artifact: Artifact, environment: Mapping[str, str]) -> bool:
     """Make an instance the live one; return whether that took anything."""
     layout, state = host.layout, host.journal.state()
     installed(layout, artifact)

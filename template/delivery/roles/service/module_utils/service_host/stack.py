@@ -147,7 +147,9 @@ class Stack:
             return
         log = self.layout.log / "front.log"
         state = self.supervisor.status(FRONT).state.lower()
-        raise Refused(f"Caddy does not start in {self.layout.root} ({state}): see {log}.", tail(log))
+        raise Refused(
+            f"Caddy does not start in {self.layout.root} ({state}): see {log}.", tail(log)
+        )
 
     def reload(self, text: str) -> None:
         """Give Caddy another configuration; it takes it without losing a request, or keeps its own."""
@@ -167,10 +169,13 @@ class Stack:
         finally:
             connection.close()
 
-    def diffs(self) -> dict[str, dict[str, str]]:
+    def diffs(self) -> list[dict[str, str]]:
         """Return the files that are not as they should be, before and after."""
-        found = {name: (read(self.layout.root / name), text) for name, text in self.files.items()}
-        return {n: {"before": old, "after": new} for n, (old, new) in found.items() if old != new}
+        found = [
+            {"before_header": name, "before": read(self.layout.root / name), "after": text}
+            for name, text in sorted(self.files.items())
+        ]
+        return [diff for diff in found if diff["before"] != diff["after"]]
 
     def runs(self) -> bool:
         """Tell whether anything of ours runs, kept by supervisor or left by a killed one."""

@@ -118,4 +118,3 @@ class Supervisor:
             time.sleep(0.02)
         self.call("removeProcessGroup", instance, ignore=(BAD_NAME,))
         self.layout.socket(instance).unlink(missing_ok=True)
-
