@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -100,14 +101,23 @@ def _play(
         }
         inventory = folder / "inventories" / environment
         command = [str(ansible), "-i", str(inventory), str(folder / playbook), "-e", f"@{extra}"]
-        status = subprocess.run(
-            command, cwd=config.root, env=env, stdin=subprocess.DEVNULL, check=False
-        ).returncode
+        # A stage's log has all that Ansible says; a person is shown it when something went wrong.
+        quiet = None if "DELIVERY_STAGE" in os.environ else subprocess.PIPE
+        done = subprocess.run(
+            command,
+            cwd=config.root,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=quiet,
+            stderr=quiet and subprocess.STDOUT,
+            check=False,
+        )
         told = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
     hosts: dict[str, Any] = told.get("hosts", {})
     reasons = [f"{host}: {said['reason']}" for host, said in hosts.items() if said.get("reason")]
-    if status or reasons or not hosts:
-        raise DeliveryError(
-            "; ".join(reasons) or f"{playbook} ended with status {status} in {environment}"
-        )
+    if done.returncode or reasons or not hosts:
+        if done.stdout and not reasons:
+            sys.stderr.buffer.write(done.stdout)
+        what = f"{playbook} ended with status {done.returncode} in {environment}"
+        raise DeliveryError("; ".join(reasons) or what)
     return hosts

@@ -90,7 +90,8 @@ def run(project: Project, stage: Stage) -> bool:
         environment=stage.environment,
         reason=problem,
     )
-    line.end("FAILED" if problem else "passed", seconds, f"{tests} tests" if tests else "")
+    counted = f"{tests} test{'s' if tests > 1 else ''}" if tests else ""
+    line.end("FAILED" if problem else "passed", seconds, counted)
     _explain(log, problem, project.config.root)
     if problem == "interrupted":
         raise KeyboardInterrupt

@@ -56,7 +56,16 @@ def ago(at: str) -> str:
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{int(seconds // size)} {unit} ago"
-    return f"{max(int(seconds), 0)} seconds ago"
+    return f"{int(seconds)} seconds ago" if seconds >= 5 else "just now"
+
+
+def who(by: str) -> str:
+    """Return a person's name without their address.
+
+    >>> who("Ada Lovelace <ada@example.org>"), who("ada@host")
+    ('Ada Lovelace', 'ada@host')
+    """
+    return by.partition(" <")[0]
 
 
 def status(project: Project) -> None:
@@ -93,7 +102,9 @@ def _live(project: Project, name: str, head: str) -> str:
     )
     behind = project.git.behind(last.commit, head)
     distance = "" if not behind else f", {behind} commit{'s' if behind > 1 else ''} behind"
-    return f"{last.version}{distance}, deployed {ago(last.at)} by {last.by}\n  {last.url}/ {now}"
+    return (
+        f"{last.version}{distance}, deployed {ago(last.at)} by {who(last.by)}\n  {last.url}/ {now}"
+    )
 
 
 def log(project: Project, limit: int) -> None:
@@ -105,7 +116,7 @@ def log(project: Project, limit: int) -> None:
 def _entry(event: Event) -> str:
     at = datetime.fromisoformat(event.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     took = f"{event.seconds:.1f} s" if event.seconds is not None else ""
-    told = (took, "FORCED" if event.forced else "", event.reason, f"by {event.by}")
+    told = (took, "FORCED" if event.forced else "", event.reason, f"by {who(event.by)}")
     rest = "  ".join(text for text in told if text)
     about = event.version or f"commit {event.commit[:9]}"
     return f"{at}  {event.stage:<{WIDTH}} {event.event:<11} {about}  {rest}"
