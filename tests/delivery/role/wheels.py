@@ -33,7 +33,7 @@ def healthz():
     "slow": "def index(body): time.sleep(2); return '200 OK', b'slow'",
 }
 
-APP = '''
+APP = """
 import json, os, sys, time
 from importlib import metadata
 from pathlib import Path
@@ -69,7 +69,7 @@ def app(environ, start_response):
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(text)))]
     start_response(status, headers)
     return [text]
-'''
+"""
 
 SERVER = """
 import sys

@@ -13,13 +13,14 @@ else:
 
 ARGUMENTS = {
     "state": {"choices": list(api.STATES), "default": "live"},
-    "root": {"type": "path", "required": True},
+    # No type path: that would take a $ in it for a variable.
+    "root": {"required": True},
     "name": {"required": True},
     "version": {},
     "sha256": {},
     "commit": {},
-    "wheel": {"type": "path"},
-    "requirements": {"type": "path"},
+    "wheel": {},
+    "requirements": {},
     # One text, for Ansible would star out every value of a dictionary wherever it occurs.
     "environment": {"no_log": True, "default": "{}"},
     "by": {"default": "somebody"},

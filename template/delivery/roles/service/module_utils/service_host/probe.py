@@ -27,7 +27,11 @@ class UnixConnection(http.client.HTTPConnection):
         """Connect to the socket in place of a host."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self.path))
+        try:
+            self.sock.connect(str(self.path))
+        except OSError:
+            self.sock.close()
+            raise
 
 
 Connect = Callable[[float], http.client.HTTPConnection]
@@ -44,11 +48,18 @@ def over_tcp(address: str, port: int) -> Connect:
     return lambda timeout: http.client.HTTPConnection(home, port, timeout=timeout)
 
 
-def get(connect: Connect, path: str, timeout: float) -> tuple[int, bytes]:
-    """Ask for one page."""
+def ask(
+    connect: Connect,
+    method: str,
+    path: str,
+    timeout: float,
+    body: str | None = None,
+    kind: str = "text/xml",
+) -> tuple[int, bytes]:
+    """Ask for one page; return its status and its text."""
     connection = connect(timeout)
     try:
-        connection.request("GET", path, headers={"Connection": "close"})
+        connection.request(method, path, body, {"Connection": "close", "Content-Type": kind})
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
@@ -62,10 +73,10 @@ class WrongArtifact(Exception):
 def fault(connect: Connect, target: Entry, timeout: float) -> str | None:
     """Return what is wrong with the answers of an instance, None when they are good."""
     try:
-        status, _ = get(connect, "/healthz", timeout)
+        status, _ = ask(connect, "GET", "/healthz", timeout)
         if status != 200:
             return f"/healthz answers {status}"
-        status, body = get(connect, "/version", timeout)
+        status, body = ask(connect, "GET", "/version", timeout)
         if status != 200:
             return f"/version answers {status}"
         answer = json.loads(body)

@@ -8,7 +8,7 @@ import http.client
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from .files import read, tail, write
 from .install import make_venv
 from .layout import Layout
 from .lock import Lock
-from .probe import UnixConnection
+from .probe import ask, over_unix
 from .supervisor import FRONT, Supervisor
 
 FOLDERS = {"run": 0o755, "log": 0o755, "releases": 0o755, "supervisor": 0o755, "instances": 0o700}
 START_SECONDS = 10.0
+PARTING_SECONDS = 1.0
 # All that the service and the front see of whoever started them.
 KEPT = ("HOME", "USER", "LOGNAME", "TZ", "TMPDIR")
 
@@ -77,16 +78,18 @@ class Stack:
             (root / name).mkdir(mode=mode, exist_ok=True)
         self.install_tools(lock)
         runs = self.supervisor.answers()
-        for name, text in self.files.items():
-            if read(root / name) == text:
-                continue
+        for name in [diff["before_header"] for diff in self.diffs()]:
+            # Written last: a run that is killed before it has reloaded leaves a difference.
             if name == "Caddyfile" and runs:
-                self.reload(text)
-            write(root / name, text)
+                self.reload(self.files[name])
+            write(root / name, self.files[name])
             self.changes.append(name)
         if not runs:
             self.start()
             self.changes.append("supervisor")
+        elif FRONT in self.supervisor.call("reloadConfig")[0][1]:
+            with self.parting():
+                self.supervisor.restart(FRONT)
         self.wait_for_front()
 
     def install_tools(self, lock: Lock) -> None:
@@ -118,7 +121,7 @@ class Stack:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         command = ["tools/current/bin/python", "-X", "utf8", "-m", "supervisor.supervisord"]
         result = subprocess.run(
-            [str(root / command[0]), *command[1:], "-c", str(root / "supervisord.conf")],
+            [str(root / command[0]), *command[1:], "-c", "supervisord.conf"],
             cwd=root,
             env={**kept, "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
@@ -134,12 +137,24 @@ class Stack:
                 [*result.stdout.splitlines(), *tail(log)][-20:],
             )
         if left:
+            self.replace(left)
+
+    def replace(self, left: list[processes.Process]) -> None:
+        """Put what supervisor has just started in the place of what a killed one left running.
+
+        The left instance has lost its socket to the new one, and ends what it has. The left front
+        holds the port: new connections are turned away from when it goes until its successor is
+        there, some 0.1 s.
+        """
+        live = self.layout.live()
+        sockets = [self.layout.socket(live)] if live else []
+        self.wait(lambda: all(map(_accepts, sockets)), START_SECONDS)
+        with self.parting():
+            fronts = [p for p in left if p.under(self.layout.root / "tools")]
+            processes.end(fronts, [], START_SECONDS)
+            self.supervisor.restart(FRONT)
             self.wait_for_front()
-            live = self.layout.live()
-            sockets = [self.admin, *([self.layout.socket(live)] if live else [])]
-            if live:
-                self.wait(lambda: _accepts(self.layout.socket(live)), START_SECONDS)
-            processes.end(left, sockets, START_SECONDS)
+        processes.end([p for p in left if p not in fronts], sockets, START_SECONDS)
 
     def wait_for_front(self) -> None:
         """Wait until the front has taken its configuration."""
@@ -153,21 +168,29 @@ class Stack:
 
     def reload(self, text: str) -> None:
         """Give Caddy another configuration; it takes it without losing a request, or keeps its own."""
-        status, answer = self.ask("POST", "/load", text)
+        with self.parting():
+            status, answer = self.ask("POST", "/load", text)
         if status != 200:
             raise Refused(f"Caddy refuses its new Caddyfile: {answer.strip()[:500]}.")
 
+    @contextlib.contextmanager
+    def parting(self) -> Iterator[None]:
+        """Let the front ask everybody not to keep connections, for those it keeps it must cut."""
+        sign = self.layout.run / "ending"
+        sign.touch()
+        try:
+            time.sleep(PARTING_SECONDS)
+            yield
+        finally:
+            sign.unlink()
+
     def ask(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
         """Ask Caddy's admin interface."""
-        connection = UnixConnection(self.admin, 30.0)
         try:
-            connection.request(method, path, body, {"Content-Type": "text/caddyfile"})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode(errors="replace")
+            status, text = ask(over_unix(self.admin), method, path, 30.0, body, "text/caddyfile")
         except (OSError, http.client.HTTPException) as error:
             return 0, str(error)
-        finally:
-            connection.close()
+        return status, text.decode(errors="replace")
 
     def diffs(self) -> list[dict[str, str]]:
         """Return the files that are not as they should be, before and after."""
@@ -204,12 +227,8 @@ class Stack:
 
 
 def _accepts(path: Path) -> bool:
-    """Tell whether somebody answers on a socket."""
-    connection = UnixConnection(path, 5.0)
+    """Tell whether somebody healthy listens on a socket."""
     try:
-        connection.request("GET", "/healthz", headers={"Connection": "close"})
-        return connection.getresponse().status == 200
+        return ask(over_unix(path), "GET", "/healthz", 5.0)[0] == 200
     except (OSError, http.client.HTTPException):
         return False
-    finally:
-        connection.close()

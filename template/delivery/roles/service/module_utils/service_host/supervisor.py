@@ -6,22 +6,20 @@ import http.client
 import time
 import xmlrpc.client
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .errors import Refused
 from .files import write
 from .layout import Layout
-from .probe import UnixConnection
+from .probe import ask, over_unix
 
 BAD_NAME, ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED = 10, 60, 70, 90
 DOWN = ("BACKOFF", "EXITED", "FATAL", "STOPPED", "UNKNOWN")
 FRONT = "front"
-# The paths are relative to the root, where supervisor runs: no path needs quoting.
+# The paths are relative to the root, where supervisor starts: none needs quoting.
 PROGRAM = """\
 [program:{instance}]
 command=tools/current/bin/python -I -S launch.py {instance}
-directory=%(here)s/..
 autostart=true
 autorestart=true
 startsecs=1
@@ -30,7 +28,7 @@ stopsignal=TERM
 stopwaitsecs=40
 killasgroup=true
 redirect_stderr=true
-stdout_logfile=%(here)s/../log/{instance}.log
+stdout_logfile=log/{instance}.log
 stdout_logfile_maxbytes=5MB
 stdout_logfile_backups=2
 """
@@ -50,18 +48,6 @@ class Status:
         return self.state not in DOWN
 
 
-class _Transport(xmlrpc.client.Transport):
-    """XML-RPC over the unix socket of supervisor."""
-
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__()
-        self._path, self._timeout = path, timeout
-
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        """Connect to the socket, whatever the host is called."""
-        return UnixConnection(self._path, self._timeout)
-
-
 class Supervisor:
     """The supervisor of one root."""
 
@@ -72,21 +58,25 @@ class Supervisor:
 
     def call(self, method: str, *arguments: Any, ignore: tuple[int, ...] = ()) -> Any:
         """Call a method of supervisor; faults that may be ignored give None."""
-        proxy = xmlrpc.client.ServerProxy(
-            "http://127.0.0.1", transport=_Transport(self.socket, 10.0)
-        )
+        body = xmlrpc.client.dumps(arguments, f"supervisor.{method}")
         try:
-            return getattr(proxy.supervisor, method)(*arguments)
+            answer = ask(over_unix(self.socket), "POST", "/RPC2", 10.0, body)[1]
+            return xmlrpc.client.loads(answer)[0][0]
         except xmlrpc.client.Fault as error:
             if error.faultCode in ignore:
                 return None
             raise Refused(f"Supervisor in {self.layout.root} says: {error.faultString}.") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise Refused(
+                f"Supervisor in {self.layout.root} does not answer ({error}): deploy again,"
+                " which starts it."
+            ) from error
 
     def answers(self) -> bool:
         """Tell whether supervisor is there."""
         try:
             self.call("getPID")
-        except (OSError, http.client.HTTPException, xmlrpc.client.Error, Refused):
+        except Refused:
             return False
         return True
 
@@ -112,9 +102,19 @@ class Supervisor:
     def stop(self, instance: str) -> None:
         """Stop an instance, and forget it."""
         (self.programs / f"{instance}.conf").unlink(missing_ok=True)
-        self.call("stopProcess", instance, False, ignore=(BAD_NAME, NOT_RUNNING))
-        # supervisor itself kills after stopwaitsecs, so this ends.
-        while self.status(instance).state in ("RUNNING", "STARTING", "STOPPING", "BACKOFF"):
-            time.sleep(0.02)
-        self.call("removeProcessGroup", instance, ignore=(BAD_NAME,))
+        self._remove(instance)
         self.layout.socket(instance).unlink(missing_ok=True)
+
+    def restart(self, name: str) -> None:
+        """Stop a program, and start it as its configuration now says."""
+        self._remove(name)
+        self.call("addProcessGroup", name)
+        self.call("startProcess", name, False, ignore=(ALREADY_STARTED,))
+
+    def _remove(self, name: str) -> None:
+        """Stop a program, and forget it."""
+        self.call("stopProcess", name, False, ignore=(BAD_NAME, NOT_RUNNING))
+        # supervisor itself kills after stopwaitsecs, so this ends.
+        while self.status(name).state in ("RUNNING", "STARTING", "STOPPING", "BACKOFF"):
+            time.sleep(0.02)
+        self.call("removeProcessGroup", name, ignore=(BAD_NAME,))

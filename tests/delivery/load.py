@@ -1,0 +1,172 @@
+"""Load on a service, counted exactly: every request that was sent, and every one that failed.
+
+Half of the clients keep their connection, half open one for each request; every other request is
+a POST of 20 kB. Nothing is retried and nothing forgiven: what is not a 200 with its whole body is
+a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import http.client
+import json
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+BODY = b"name=" + b"x" * 20_000
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+TIMEOUT = 30.0
+
+
+@dataclass
+class Count:
+    """What was sent and what came back."""
+
+    sent: int = 0
+    failed: int = 0
+    reasons: collections.Counter[str] = field(default_factory=collections.Counter)
+    kinds: collections.Counter[str] = field(default_factory=collections.Counter)
+    seen: collections.Counter[str] = field(default_factory=collections.Counter)
+    milliseconds: list[float] = field(default_factory=list)
+
+    def add(self, other: Count) -> None:
+        """Add what another client counted."""
+        self.sent += other.sent
+        self.failed += other.failed
+        self.reasons += other.reasons
+        self.kinds += other.kinds
+        self.seen += other.seen
+        self.milliseconds += other.milliseconds
+
+    def percentile(self, share: float) -> float:
+        """Return the time in milliseconds that a share of the requests stayed below."""
+        ordered = sorted(self.milliseconds) or [0.0]
+        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1)
+
+
+class Load:
+    """Clients that ask until they are told to stop."""
+
+    def __init__(
+        self,
+        url: str,
+        clients: int = 8,
+        look: Callable[[bytes], str] | None = None,
+        pause: float = 0.0,
+    ) -> None:
+        parts = urllib.parse.urlsplit(url)
+        self.address, self.port = parts.hostname or "", parts.port or 80
+        self.look, self.pause = look, pause
+        self.count = Count()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self.sent = 0
+        self._threads = [
+            threading.Thread(target=self._client, args=(number % 2 == 0,), daemon=True)
+            for number in range(clients)
+        ]
+
+    def start(self) -> None:
+        """Let the clients begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def wait_for(self, requests: int, seconds: float = 120.0) -> None:
+        """Wait until so many requests were sent from now on."""
+        goal, deadline = self.sent + requests, time.monotonic() + seconds
+        while self.sent < goal:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"only {self.sent} requests in {seconds:.0f} s")
+            time.sleep(0.01)
+
+    def stop(self) -> Count:
+        """Let the clients end their last request, and return what they counted."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(TIMEOUT * 2)
+        return self.count
+
+    def _client(self, keep: bool) -> None:
+        """Ask again and again, GET and POST in turn."""
+        count, connection, turn = Count(), self._connect(), 0
+        while not self._stop.is_set():
+            turn += 1
+            method = "POST" if turn % 2 else "GET"
+            count.sent += 1
+            count.kinds[f"{method} {'kept' if keep else 'closed'}"] += 1
+            start = time.monotonic()
+            try:
+                body = self._ask(connection, method, keep)
+                if self.look:
+                    count.seen[self.look(body)] += 1
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                count.failed += 1
+                count.reasons[f"{method} {type(error).__name__}: {error}"] += 1
+                connection.close()
+            count.milliseconds.append((time.monotonic() - start) * 1000)
+            if not keep:
+                connection.close()
+            with self._lock:
+                self.sent += 1
+            time.sleep(self.pause)
+        connection.close()
+        with self._lock:
+            self.count.add(count)
+
+    def _connect(self) -> http.client.HTTPConnection:
+        """Return a connection; it opens itself whenever it is not open."""
+        return http.client.HTTPConnection(self.address, self.port, timeout=TIMEOUT)
+
+    @staticmethod
+    def _ask(connection: http.client.HTTPConnection, method: str, keep: bool) -> bytes:
+        """Ask for the page, and return the whole answer."""
+        headers = {} if keep else {"Connection": "close"}
+        if method == "POST":
+            connection.request("POST", "/", BODY, headers | FORM)
+        else:
+            connection.request("GET", "/", headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise ValueError(f"status {answer.status}")
+        return body
+
+
+@contextlib.contextmanager
+def load(
+    url: str,
+    clients: int = 8,
+    look: Callable[[bytes], str] | None = None,
+    pause: float = 0.0,
+) -> Iterator[Load]:
+    """Put a service under load for as long as the block runs."""
+    running = Load(url, clients, look, pause)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def main() -> None:
+    """Put load on a URL from the command line, and print the count."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("url")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--clients", type=int, default=8)
+    options = parser.parse_args()
+    with load(options.url, options.clients) as running:
+        time.sleep(options.seconds)
+    count = running.count
+    told = {"sent": count.sent, "failed": count.failed, "reasons": count.reasons}
+    told |= {"kinds": count.kinds, "p50_ms": count.percentile(0.5), "p99_ms": count.percentile(0.99)}
+    print(json.dumps(told, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""Sites: a real service of its own under a short root, with real supervisor and real Caddy."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+
+from .wheels import COMMIT, NAME, REQUIREMENTS, Wheel, wheel
+
+DELIVERY = Path(__file__).parents[3] / "template/delivery"
+ROLE = DELIVERY / "roles/service"
+sys.path.insert(0, str(ROLE / "module_utils"))
+
+from service_host import layout, stack  # noqa: E402
+
+CHILD = Path(__file__).with_name("child.py")
+FILES = {"supervisord.conf": "templates", "Caddyfile": "templates", "launch.py": "files"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A playbook that has ended."""
+
+    code: int
+    output: str
+    host: dict[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it went well, by its exit and by its result."""
+        assert (self.code == 0) == self.host["ok"], self.output
+        return self.code == 0
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Site:
+    """A host to deploy to: a folder and a port of this machine."""
+
+    root: Path
+    work: Path
+    port: int = field(default_factory=free_port)
+    delivery: Path = DELIVERY
+
+    @property
+    def url(self) -> str:
+        """Where the service answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def wheel(self, version: str, fault: str = "", extra: str = "") -> Wheel:
+        """Return a wheel."""
+        return wheel(self.work / "wheels", version, fault, extra)
+
+    def start(self, playbook: str, *options: str, **variables: object) -> "subprocess.Popen[str]":
+        """Start a playbook in a session of its own, as a terminal would."""
+        inventory = self.work / "hosts.json"
+        local = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        }
+        own = {"service_root": str(self.root), "service_port": self.port}
+        inventory.write_text(json.dumps({"service": {"hosts": {"localhost": local}, "vars": own}}))
+        result = self.work / "result.json"
+        result.unlink(missing_ok=True)
+        wanted = {"service_name": NAME, "service_by": "ada", **variables}
+        return subprocess.Popen(
+            [
+                str(Path(sys.executable).with_name("ansible-playbook")),
+                "-i",
+                str(inventory),
+                str(self.delivery / playbook),
+                "-e",
+                json.dumps(wanted),
+                *options,
+            ],
+            cwd=self.work,
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(self.delivery / "ansible.cfg"),
+                "ANSIBLE_LOCAL_TEMP": str(self.work / "ansible"),
+                "DELIVERY_RESULT": str(result),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self, process: "subprocess.Popen[str]") -> Run:
+        """Wait for a playbook, and return what came of it."""
+        output = process.communicate(timeout=120)[0]
+        result = self.work / "result.json"
+        told = json.loads(result.read_text()) if result.exists() else {"hosts": {}}
+        return Run(process.returncode, output, told["hosts"].get("localhost", {}))
+
+    def play(self, playbook: str, *options: str, **variables: object) -> Run:
+        """Run a playbook."""
+        return self.finish(self.start(playbook, *options, **variables))
+
+    def deploy(self, what: Wheel, *options: str, **variables: object) -> Run:
+        """Deploy a wheel, as the pipeline does."""
+        return self.play("deploy.yml", *options, **{**vars_of(what), **variables})
+
+    def rollback(self, *options: str, **variables: object) -> Run:
+        """Go back, as the pipeline does."""
+        return self.play("rollback.yml", *options, **variables)
+
+    def parameters(self, state: str, what: Wheel | None = None, **more: object) -> dict[str, Any]:
+        """Return what the module would be given."""
+        variables = {"service_name": NAME, "service_port": self.port}
+        variables |= {"service_address": "127.0.0.1"}
+        texts = {
+            name: (ROLE / folder / (f"{name}.j2" if folder == "templates" else name)).read_text()
+            for name, folder in FILES.items()
+        }
+        files = {
+            name: jinja2.Template(text, keep_trailing_newline=True).render(variables)
+            for name, text in texts.items()
+        }
+        return {
+            "state": state,
+            "root": str(self.root),
+            "name": NAME,
+            "version": what and what.version,
+            "sha256": what and what.sha256,
+            "commit": COMMIT,
+            "wheel": what and str(what.path),
+            "requirements": what and str(REQUIREMENTS),
+            "environment": "{}",
+            "by": "ada",
+            "address": "127.0.0.1",
+            "port": self.port,
+            "keep": 5,
+            "probe_seconds": 10.0,
+            "drain_seconds": 5.0,
+            "tools": (ROLE / "files/tools.txt").read_text().rstrip(),
+            "files": files,
+            **more,
+        }
+
+    def module(
+        self, state: str, what: Wheel | None = None, kill: str = "", **more: object
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run what the module runs, without Ansible; it may be told before which step to die."""
+        return subprocess.run(
+            [sys.executable, str(CHILD), str(ROLE / "module_utils"), kill],
+            input=json.dumps(self.parameters(state, what, **more)),
+            cwd=self.work,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def told(self, state: str, what: Wheel | None = None, **more: object) -> dict[str, Any]:
+        """Run what the module runs, and return what it says."""
+        process = self.module(state, what, **more)
+        answer = json.loads(process.stdout.splitlines()[-1]) if process.stdout else {}
+        assert isinstance(answer, dict) and answer, process.stderr
+        return answer
+
+    def get(self, path: str = "/version") -> dict[str, Any]:
+        """Ask the service, through its front."""
+        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            told = json.load(answer)
+        assert isinstance(told, dict)
+        return told
+
+    def live(self) -> str:
+        """Return the version that the world gets."""
+        return str(self.get()["version"])
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Return the lines of the journal."""
+        text = (self.root / "journal.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def installed(self) -> set[str]:
+        """Return the versions that are complete."""
+        return {path.parent.name for path in self.root.glob("releases/*/release.json")}
+
+    def instances(self) -> set[str]:
+        """Return the versions that have a process."""
+        found = set()
+        for process in stack.processes.everyone():
+            if process.under(self.root / "releases"):
+                found.add(Path(process.arguments[0]).relative_to(self.root).parts[1])
+        return found
+
+    def supervisor(self) -> int:
+        """Return the process id of supervisor."""
+        return int((self.root / "run/supervisord.pid").read_text())
+
+    def clear(self) -> None:
+        """Stop what runs, and remove everything."""
+        place = layout.Layout(self.root)
+        with contextlib.suppress(Exception):
+            stack.Stack(place, "127.0.0.1", self.port, {}, "").down()
+        for process in stack.processes.everyone():
+            if process.under(self.root):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def vars_of(what: Wheel) -> dict[str, str]:
+    """Return the variables that the pipeline gives to a deploy."""
+    return {
+        "service_version": what.version,
+        "service_sha256": what.sha256,
+        "service_commit": COMMIT,
+        "service_wheel": str(what.path),
+        "service_requirements": str(REQUIREMENTS),
+    }
+
+
+def wait(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not become so"
+        time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def new_site(name: str = "") -> Iterator[Site]:
+    """Make a site; what it needs is short, for sockets have short names."""
+    folder = Path(tempfile.mkdtemp(prefix="s"))
+    (folder / "work").mkdir()
+    site = Site(folder / (name or "root"), folder / "work")
+    try:
+        yield site
+    finally:
+        site.clear()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """Return a bare host."""
+    with new_site() as made:
+        yield made
+
+
+@pytest.fixture
+def live(site: Site) -> Site:
+    """Return a host where 1.0 is live."""
+    assert site.told("live", site.wheel("1.0"))["version"] == "1.0"
+    return site
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Site]:
+    """Return a host where 1.0 is live, for all tests of a module that leave it so."""
+    with new_site() as made:
+        assert made.told("live", made.wheel("1.0"))["version"] == "1.0"
+        yield made
