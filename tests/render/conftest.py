@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import copier
@@ -24,14 +24,15 @@ def template(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def render(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
-    """Copies the template with some answers, to a new folder or a given one."""
+    """Copies the template with some answers, to a new folder or a given one, or parts of it."""
 
-    def copy(folder: Path | None = None, **answers: object) -> Path:
+    def copy(folder: Path | None = None, without: Sequence[str] = (), **answers: object) -> Path:
         folder = folder or tmp_path_factory.mktemp("project") / "project"
         copier.run_copy(
             str(template),
             folder,
             data=answers,
+            exclude=without,
             defaults=True,
             quiet=True,
             unsafe=False,

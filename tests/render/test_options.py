@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import keyword
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,24 @@ def test_nothing_needs_trust(root: Path) -> None:
 
 
 def test_the_keywords_are_those_of_python(questions: dict[str, Any]) -> None:
-    assert questions["python_keywords"]["default"] == keyword.kwlist
+    assert questions["python_keywords"]["default"].split() == keyword.kwlist
+
+
+def test_the_modules_are_those_of_python(questions: dict[str, Any]) -> None:
+    public = {name.lower() for name in sys.stdlib_module_names if not name.startswith("_")}
+    assert set(questions["python_modules"]["default"].split()) >= public
+
+
+def test_the_taken_names_are_what_the_project_needs(
+    questions: dict[str, Any], default: Path
+) -> None:
+    pins = "".join(path.read_text() for path in (default / "requirements").iterdir())
+    needed = {name.replace("-", "_") for name in re.findall(r"^([a-z0-9-]+)==", pins, re.M)}
+    sources = [path for path in default.rglob("*.py") if "delivery" not in path.parts]
+    text = "\n".join(path.read_text() for path in sources)
+    needed |= set(re.findall(r"^(?:from|import) ([a-z_]\w*)", text, re.M))
+    others = {"hello_delivery", *questions["python_modules"]["default"].split()}
+    assert needed - others <= set(questions["taken_names"]["default"].split())
 
 
 @pytest.mark.parametrize("license", LICENSES)
@@ -94,6 +113,9 @@ def test_names(render: Render, name: str, distribution: str, package: str) -> No
     assert (project / "src" / package / "app.py").exists()
     assert (project / "README.md").read_text(encoding="utf-8").startswith(f"# {name}\n")
     files.parse(project)
+    # The formatter would break a longer line, and the project would begin red.
+    sources = [path for path in project.rglob("*.py") if "delivery" not in path.parts]
+    assert max(len(line) for path in sources for line in path.read_text().splitlines()) <= 100
 
 
 def test_email(render: Render) -> None:
