@@ -15,8 +15,9 @@ IDENTITY = $(shell git config user.email >/dev/null || echo -c user.name=$(shell
 walk: .venv/complete
 	@test -e "$(DIR)/delivery.toml" || $(BIN)/copier copy --quiet --defaults --vcs-ref HEAD \
 	  --data project_name="$(NAME)" . "$(DIR)"
-	@cd "$(DIR)" && { git rev-parse --quiet --verify HEAD || { git init --quiet --initial-branch main \
-	  && git add --all && git $(IDENTITY) commit --quiet --message 'Start'; }; } >/dev/null
+	@cd "$(DIR)" && test -e .git || git init --quiet --initial-branch main
+	@cd "$(DIR)" && git rev-parse --quiet --verify HEAD >/dev/null \
+	  || { git add --all && git $(IDENTITY) commit --quiet --message Start; }
 	@cd "$(DIR)" && PATH="$(BIN):$$PATH" $(PYTHON) -m delivery walk
 	@echo 'It stays up. To stop it: make stop'
 

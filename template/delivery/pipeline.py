@@ -118,9 +118,8 @@ def walk(project: Project) -> bool:
     for stage in project.config.stages.values():
         before = _done(project, stage, commit)
         if before:
-            report.Line(stage.name, stage.budget).end(
-                "passed", before.seconds or 0, report.ago(before.at)
-            )
+            note = f"before, {report.ago(before.at)}"
+            report.Line(stage.name, stage.budget).end("passed", before.seconds or 0, note)
         elif not run(project, stage):
             return False
     for environment_name in reversed(project.config.environments):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from ..conftest import ROOT
 
 # What this machine needs to reach its package index; nothing else of the caller's is handed on.
 KEPT = ("PIP_", "UV_", "SSL_", "http_proxy", "https_proxy", "no_proxy", "CI")
-NOBODY = "nobody"
+WALKER = "walker"
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Person:
             "HOME": str(self.home),
             "PATH": self.path,
             "LANG": "C.UTF-8",
-            "USER": NOBODY,
+            "USER": WALKER,
             **env,
         }
         drop = (
-            ["setpriv", f"--reuid={NOBODY}", "--regid=nogroup", "--clear-groups"]
+            ["setpriv", f"--reuid={WALKER}", f"--regid={WALKER}", "--clear-groups"]
             if os.geteuid() == 0
             else []
         )
@@ -125,17 +125,24 @@ class Service:
         return told
 
 
+def give(path: Path) -> None:
+    """Make the person the owner of a path, where the tests run as root."""
+    if os.geteuid() == 0:
+        shutil.chown(path, WALKER, WALKER)
+
+
 @pytest.fixture(scope="session")
-def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+def person() -> Iterator[Person]:
     """Return somebody without root and with an empty home."""
     # Not below pytest's own folder, which only its owner may enter.
-    home = Path(
-        subprocess.check_output(["mktemp", "--directory", "/tmp/walk-XXXXXX"], text=True).strip()
-    )
+    home = Path(tempfile.mkdtemp(prefix="walk-", dir="/tmp"))
     if os.geteuid() == 0:
-        someone = pwd.getpwnam(NOBODY)
-        os.chown(home, someone.pw_uid, someone.pw_gid)
+        subprocess.run(["userdel", WALKER], check=False, capture_output=True)  # of a killed run
+        subprocess.run(["useradd", "--user-group", "--home-dir", home, WALKER], check=True)
+    give(home)
     yield Person(home)
+    if os.geteuid() == 0:
+        subprocess.run(["userdel", WALKER], check=True)
     shutil.rmtree(home)
 
 
@@ -150,10 +157,8 @@ def clone(person: Person) -> Path:
         if (ROOT / name).is_file():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, place / name)
-    if os.geteuid() == 0:
-        someone = pwd.getpwnam(NOBODY)
-        for path in [place, *place.rglob("*")]:
-            os.chown(path, someone.pw_uid, someone.pw_gid)
+    for path in [place, *place.rglob("*")]:
+        give(path)
     name = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.org")
     person.run("git", "init", "--quiet", "--initial-branch=main", cwd=place)
     person.run("git", "add", "--all", cwd=place)

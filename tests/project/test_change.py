@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..delivery.load import Load
+from ..delivery.load import load
 from .conftest import Service
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -17,19 +17,21 @@ def test_a_change_reaches_production_under_load_and_goes_back(green: Service) ->
     )
     green.edit(str(page), "</body>", "<!-- changed --></body>")
     commit = green.commit("Change a line")
-    with Load(green.url("production")) as load:
+    with load(green.url("production"), pause=0.02) as running:
         green.delivery("walk")
-        load.until(5000)
+        running.wait_for(5000 - running.sent)
     second = green.version()
     assert second["commit"] == commit
-    assert load.failed == [] and load.sent >= 5000
+    assert running.count.sent >= 5000
+    assert running.count.failed == 0, running.count.reasons
+    assert len(running.count.kinds) == 4  # GET and POST, kept connections and not
 
-    with Load(green.url("production")) as load:
+    with load(green.url("production"), pause=0.02) as running:
         said = green.delivery("rollback", "production", "--reason", "a test")
-        load.until(1000)
+        running.wait_for(1000)
     assert f"{first['version']} is live in production again" in said
     assert green.version() == first
-    assert load.failed == []
+    assert running.count.failed == 0, running.count.reasons
     assert "production rolled-back" in green.log(commit)
 
     # What was rolled back stays away until somebody insists.

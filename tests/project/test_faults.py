@@ -38,11 +38,11 @@ def coverage(service: Service) -> None:
 
 
 def build(service: Service) -> None:
-    service.edit("pyproject.toml", 'readme = "README.md"', 'readme = "MISSING.md"')
+    service.edit("pyproject.toml", "setuptools.build_meta", "setuptools.nowhere")
 
 
 def integration(service: Service) -> None:
-    service.edit("pyproject.toml", ', "templates/*.html"', "")
+    service.edit("pyproject.toml", ".server:main", ".server:nowhere")
 
 
 def docs(service: Service) -> None:
@@ -61,12 +61,11 @@ def acceptance(service: Service) -> None:
 
 
 def production(service: Service) -> None:
-    path = service.root / "delivery/inventories/production/hosts.yml"
-    lines = path.read_text().splitlines()
-    (at,) = (number for number, line in enumerate(lines) if "service_port:" in line)
-    indent = lines[at][: -len(lines[at].lstrip())]
-    lines.insert(at, f"{indent}service_environment: {{HELLO_DELIVERY_LOG_LEVEL: NONSENSE}}")
-    path.write_text("\n".join(lines) + "\n")
+    service.edit(
+        "delivery/inventories/production/hosts.yml",
+        "service_environment: {}",
+        "service_environment: {HELLO_DELIVERY_LOG_LEVEL: NONSENSE}",
+    )
 
 
 FAULTS: dict[Callable[[Service], None], str] = {

@@ -19,7 +19,7 @@ ACTIONS = Path(__file__).parent / "actions"
 BIN = Path(sys.executable).parent
 
 
-@pytest.fixture()
+@pytest.fixture(scope="module")
 def pushed(person: Person, service: Service) -> Iterator[Service]:
     """Return another service, committed, with a bare repository it is pushed to as origin."""
     root = person.home / "parcel-office"
@@ -46,13 +46,18 @@ def act(service: Service, **env: str) -> str:
     places = service.person.home / "actions"
     if not places.exists():
         subprocess.run(["cp", "-r", ACTIONS, places], check=True)
-        subprocess.run(["install", "-m", "755", BIN / "act", service.person.home / "act"], check=True)
+        subprocess.run(
+            ["install", "-m", "755", BIN / "act", service.person.home / "act"], check=True
+        )
     event = service.root.parent / "event.json"
     event.write_text(json.dumps({"ref": "refs/heads/main"}))
     return service.person.run(
         *(str(service.person.home / "act"), "push", "--platform=ubuntu-latest=-self-hosted"),
         *("--no-skip-checkout", "--no-cache-server", f"--eventpath={event}", "--actor=grace"),
-        *(f"--action-cache-path={service.person.home / 'act-cache'}", "--artifact-server-addr=127.0.0.1"),
+        *(
+            f"--action-cache-path={service.person.home / 'act-cache'}",
+            "--artifact-server-addr=127.0.0.1",
+        ),
         *(f"--local-repository={ref}={places / name}" for ref, name in uses),
         *(f"--env={name}={value}" for name, value in env.items()),
         cwd=service.root,

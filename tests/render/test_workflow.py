@@ -30,7 +30,9 @@ def workflow(request: pytest.FixtureRequest, default: Path) -> Path:
 @pytest.mark.parametrize("check", CHECKS)
 def test_it_is_clean(workflow: Path, check: str) -> None:
     tool, *arguments = CHECKS[check]
-    done = subprocess.run([BIN / tool, *arguments, workflow], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [BIN / tool, *arguments, workflow], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
