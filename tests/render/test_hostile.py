@@ -39,7 +39,7 @@ BAD_NAMES = {
     "über": "ASCII letters",
     "a/b": "ASCII letters",
     "../up": "ASCII letters",
-    "x" * 61: "at most 60",
+    "x" * 41: "at most 40",
     "Calendar": "hide Python's own",
     "Delivery": "the project needs",
     "Python Json Logger": "the project needs",

@@ -102,7 +102,7 @@ def test_ci(render: Render, questions: dict[str, Any], ci: list[str]) -> None:
         ("Hello Delivery", "hello-delivery", "hello_delivery"),
         ("X", "x", "x"),
         ("Web-2 shop_front", "web-2-shop-front", "web_2_shop_front"),
-        ("N" + 59 * "a", "n" + 59 * "a", "n" + 59 * "a"),
+        ("N" + 39 * "a", "n" + 39 * "a", "n" + 39 * "a"),
     ],
 )
 def test_names(render: Render, name: str, distribution: str, package: str) -> None:
