@@ -37,6 +37,11 @@ def coverage(service: Service) -> None:
     )
 
 
+def doctest(service: Service) -> None:
+    for path in (service.root / PACKAGE).glob("*.py"):
+        path.write_text(path.read_text().replace(">>>", "$"))
+
+
 def build(service: Service) -> None:
     service.edit("pyproject.toml", "setuptools.build_meta", "setuptools.nowhere")
 
@@ -48,6 +53,11 @@ def integration(service: Service) -> None:
 def docs(service: Service) -> None:
     path = service.root / "docs/index.rst"
     path.write_text(path.read_text() + "\nSee :doc:`nowhere`.\n")
+
+
+def example(service: Service) -> None:
+    for path in (service.root / "docs").glob("*.rst"):
+        path.write_text(path.read_text().replace(">>>", "$"))
 
 
 def publish(service: Service) -> None:
@@ -73,9 +83,11 @@ FAULTS: dict[Callable[[Service], None], str] = {
     types: "lint",
     unit: "unit",
     coverage: "unit",
+    doctest: "unit",
     build: "build",
     integration: "integration",
     docs: "docs",
+    example: "docs",
     publish: "publish",
     acceptance: "acceptance",
     production: "production",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 import urllib.request
@@ -32,8 +33,6 @@ def test_production_runs_the_artifact_of_the_commit(service: Service) -> None:
     assert told["commit"] == commit
     assert told == service.version("acceptance")
     (wheel,) = (service.root / "dist").iterdir()
-    import hashlib
-
     assert told["sha256"] == hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
@@ -107,3 +106,22 @@ def test_a_machine_without_a_browser_is_told_what_it_lacks(
         r"^    NOTE: .*browser.*apt(-get)? install .*chromium", said, re.MULTILINE
     ), said
     assert "passed" in said
+
+
+def test_acceptance_refuses_any_other_artifact_than_the_one_under_test(service: Service) -> None:
+    told = service.version("acceptance")
+    under_test = {"SERVICE_URL": service.url("acceptance"), "SERVICE_VERSION": told["version"]}
+    behave = str(service.root / ".tox" / "acceptance" / "bin" / "behave")
+    said = service.person.run(
+        *(behave, "tests/acceptance"),
+        cwd=service.root,
+        status=1,
+        **under_test,
+        SERVICE_SHA256="0" * 64,
+    )
+    assert f"runs sha256 {told['sha256']}, but under test is {'0' * 64}" in said, said
+
+
+def test_a_command_is_told_what_is_deployed(service: Service) -> None:
+    said = service.delivery("exec", "production", "--", "printenv", "SERVICE_URL", "SERVICE_SHA256")
+    assert said.split() == [service.url("production"), service.version()["sha256"]]
