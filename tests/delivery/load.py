@@ -99,14 +99,15 @@ class Load:
             method = "POST" if turn % 2 else "GET"
             count.sent += 1
             count.kinds[f"{method} {'kept' if keep else 'closed'}"] += 1
-            start = time.monotonic()
+            start, opened = time.monotonic(), connection.sock is not None
             try:
                 body = self._ask(connection, method, keep)
                 if self.look:
                     count.seen[self.look(body)] += 1
             except (OSError, http.client.HTTPException, ValueError) as error:
                 count.failed += 1
-                count.reasons[f"{method} {type(error).__name__}: {error}"] += 1
+                kind = "kept" if keep and opened else "new"
+                count.reasons[f"{method} {kind} {type(error).__name__}: {error}"] += 1
                 connection.close()
             count.milliseconds.append((time.monotonic() - start) * 1000)
             if not keep:
@@ -164,7 +165,11 @@ def main() -> None:
         time.sleep(options.seconds)
     count = running.count
     told = {"sent": count.sent, "failed": count.failed, "reasons": count.reasons}
-    told |= {"kinds": count.kinds, "p50_ms": count.percentile(0.5), "p99_ms": count.percentile(0.99)}
+    told |= {
+        "kinds": count.kinds,
+        "p50_ms": count.percentile(0.5),
+        "p99_ms": count.percentile(0.99),
+    }
     print(json.dumps(told, indent=1))
 
 

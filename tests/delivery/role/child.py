@@ -1,4 +1,4 @@
-"""Run what the module runs, and die where it is told: child.py MODULE_UTILS [before|after STEP]."""
+"""Run what the module runs, and die where it is told: child.py MODULE_UTILS STEP UV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 sys.path.insert(0, sys.argv[1])
 
-from service_host import api, rollout  # noqa: E402
+from service_host import api, install, rollout  # noqa: E402
 
 
 def die(_rollout: rollout.Rollout) -> None:
@@ -41,6 +41,8 @@ def main() -> None:
         place = int(sys.argv[2])
         step: tuple[str, Callable[[rollout.Rollout], None]] = ("install", die)
         rollout.STEPS = (*rollout.STEPS[:place], step, *rollout.STEPS[place:])
+    if sys.argv[3]:
+        install.find_uv = lambda: sys.argv[3]
     api.answer(Printer(json.load(sys.stdin)))
 
 

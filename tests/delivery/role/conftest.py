@@ -27,10 +27,15 @@ DELIVERY = Path(__file__).parents[3] / "template/delivery"
 ROLE = DELIVERY / "roles/service"
 sys.path.insert(0, str(ROLE / "module_utils"))
 
-from service_host import layout, stack  # noqa: E402
+from service_host import layout, processes, stack  # noqa: E402
 
 CHILD = Path(__file__).with_name("child.py")
-FILES = {"supervisord.conf": "templates", "Caddyfile": "templates", "launch.py": "files"}
+FILES = {
+    "supervisord.conf": "templates/supervisord.conf.j2",
+    "supervisor/front.conf": "templates/front.conf.j2",
+    "Caddyfile": "templates/Caddyfile.j2",
+    "launch.py": "files/launch.py",
+}
 
 
 @dataclass(frozen=True)
@@ -73,14 +78,16 @@ class Site:
         """Return a wheel."""
         return wheel(self.work / "wheels", version, fault, extra)
 
-    def start(self, playbook: str, *options: str, **variables: object) -> "subprocess.Popen[str]":
+    def start(self, playbook: str, *options: str, **variables: object) -> subprocess.Popen[str]:
         """Start a playbook in a session of its own, as a terminal would."""
         inventory = self.work / "hosts.json"
         local = {
             "ansible_connection": "local",
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",
         }
-        own = {"service_root": str(self.root), "service_port": self.port}
+        own: dict[str, object] = {"service_root": str(self.root), "service_port": self.port}
+        # In the inventory, for Ansible itself prints what its command line says.
+        own |= {"service_environment": variables.pop("service_environment", {})}
         inventory.write_text(json.dumps({"service": {"hosts": {"localhost": local}, "vars": own}}))
         result = self.work / "result.json"
         result.unlink(missing_ok=True)
@@ -109,7 +116,7 @@ class Site:
             start_new_session=True,
         )
 
-    def finish(self, process: "subprocess.Popen[str]") -> Run:
+    def finish(self, process: subprocess.Popen[str]) -> Run:
         """Wait for a playbook, and return what came of it."""
         output = process.communicate(timeout=120)[0]
         result = self.work / "result.json"
@@ -132,13 +139,11 @@ class Site:
         """Return what the module would be given."""
         variables = {"service_name": NAME, "service_port": self.port}
         variables |= {"service_address": "127.0.0.1"}
-        texts = {
-            name: (ROLE / folder / (f"{name}.j2" if folder == "templates" else name)).read_text()
-            for name, folder in FILES.items()
-        }
         files = {
-            name: jinja2.Template(text, keep_trailing_newline=True).render(variables)
-            for name, text in texts.items()
+            name: jinja2.Template((ROLE / source).read_text(), keep_trailing_newline=True).render(
+                variables
+            )
+            for name, source in FILES.items()
         }
         return {
             "state": state,
@@ -161,22 +166,35 @@ class Site:
             **more,
         }
 
+    def begin(
+        self, parameters: dict[str, Any], kill: str = "", uv: Path | None = None
+    ) -> subprocess.Popen[str]:
+        """Start what the module runs, without Ansible; it may be told before which step to die."""
+        child = subprocess.Popen(
+            [sys.executable, str(CHILD), str(ROLE / "module_utils"), kill, str(uv or "")],
+            cwd=self.work,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdin
+        child.stdin.write(json.dumps(parameters))
+        child.stdin.close()
+        child.stdin = None
+        return child
+
     def module(
         self, state: str, what: Wheel | None = None, kill: str = "", **more: object
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run what the module runs, without Ansible; it may be told before which step to die."""
-        return subprocess.run(
-            [sys.executable, str(CHILD), str(ROLE / "module_utils"), kill],
-            input=json.dumps(self.parameters(state, what, **more)),
-            cwd=self.work,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+    ) -> subprocess.CompletedProcess[str]:
+        """Run what the module runs, without Ansible."""
+        child = self.begin(self.parameters(state, what, **more), kill)
+        output, errors = child.communicate(timeout=120)
+        return subprocess.CompletedProcess(child.args, child.returncode, output, errors)
 
     def told(self, state: str, what: Wheel | None = None, **more: object) -> dict[str, Any]:
         """Run what the module runs, and return what it says."""
-        process = self.module(state, what, **more)
+        process = self.module(state, what, "", **more)
         answer = json.loads(process.stdout.splitlines()[-1]) if process.stdout else {}
         assert isinstance(answer, dict) and answer, process.stderr
         return answer
@@ -203,26 +221,26 @@ class Site:
 
     def instances(self) -> set[str]:
         """Return the versions that have a process."""
-        found = set()
-        for process in stack.processes.everyone():
-            if process.under(self.root / "releases"):
-                found.add(Path(process.arguments[0]).relative_to(self.root).parts[1])
-        return found
+        home = f"{self.root}/releases/"
+        programs = [p.arguments[0] for p in self.processes()]
+        return {p.removeprefix(home).split("/")[0] for p in programs if p.startswith(home)}
+
+    def processes(self) -> list[processes.Process]:
+        """Return every process that runs a program of the site."""
+        return [p for p in processes.everyone() if p.under(self.root)]
 
     def supervisor(self) -> int:
         """Return the process id of supervisor."""
         return int((self.root / "run/supervisord.pid").read_text())
 
-    def clear(self) -> None:
-        """Stop what runs, and remove everything."""
+    def stop(self) -> None:
+        """Stop all that runs."""
         place = layout.Layout(self.root)
         with contextlib.suppress(Exception):
             stack.Stack(place, "127.0.0.1", self.port, {}, "").down()
-        for process in stack.processes.everyone():
-            if process.under(self.root):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
-        shutil.rmtree(self.root, ignore_errors=True)
+        for process in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
 
 
 def vars_of(what: Wheel) -> dict[str, str]:
@@ -253,7 +271,7 @@ def new_site(name: str = "") -> Iterator[Site]:
     try:
         yield site
     finally:
-        site.clear()
+        site.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

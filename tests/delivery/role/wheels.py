@@ -29,7 +29,7 @@ def healthz():
     return '200 OK', b'{"status": "ok"}'
 """,
     "dies at once": "os.kill(os.getppid(), 9)",
-    "says its secret": "print('the secret is', os.environ['TINY_SECRET'], flush=True); import no",
+    "says its secret": "print('the secret is', os.environ['TINY_SECRET'], flush=True); sys.exit(3)",
     "slow": "def index(body): time.sleep(2); return '200 OK', b'slow'",
 }
 

@@ -43,6 +43,7 @@ def held(path: Path, who: str, version: str | None) -> Iterator[Lock]:
         lock = Lock(handle, {"who": who, "pid": os.getpid(), "version": version})
         lock.note(since=datetime.now(timezone.utc).isoformat(timespec="seconds"))
         yield lock
+        os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 

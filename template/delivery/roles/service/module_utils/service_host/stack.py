@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.client
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -77,7 +78,8 @@ class Stack:
         for name, mode in FOLDERS.items():
             (root / name).mkdir(mode=mode, exist_ok=True)
         self.install_tools(lock)
-        runs = self.supervisor.answers()
+        runs = self.awake()
+        left = processes.orphans(root)
         for name in [diff["before_header"] for diff in self.diffs()]:
             # Written last: a run that is killed before it has reloaded leaves a difference.
             if name == "Caddyfile" and runs:
@@ -85,12 +87,29 @@ class Stack:
             write(root / name, self.files[name])
             self.changes.append(name)
         if not runs:
-            self.start()
+            self.start(with_front=not left)
             self.changes.append("supervisor")
-        elif FRONT in self.supervisor.call("reloadConfig")[0][1]:
-            with self.parting():
-                self.supervisor.restart(FRONT)
+        added, changed, _removed = self.supervisor.call("reloadConfig")[0]
+        if FRONT in added + changed:
+            self.replace_front([p for p in left if p.under(root / "tools")])
         self.wait_for_front()
+        if instances := [p for p in left if p.under(root / "releases")]:
+            live = self.layout.live()
+            processes.end(instances, [self.layout.socket(live)] if live else [], START_SECONDS)
+            self.changes.append("orphans")
+
+    def replace_front(self, left: list[processes.Process]) -> None:
+        """Put a new front in the place of the old, or of one that a killed supervisor left.
+
+        Who holds the port has to go before the next can have it: for some 0.1 s new connections
+        are turned away. Nobody who is connected loses a thing.
+        """
+        live = self.layout.live()
+        self.wait(lambda: live is None or _accepts(self.layout.socket(live)), START_SECONDS)
+        with self.parting():
+            processes.end(left, [], START_SECONDS)
+            self.supervisor.restart(FRONT)
+            self.wait_for_front()
 
     def install_tools(self, lock: Lock) -> None:
         """Install supervisor and Caddy beside what runs; a name says which are current."""
@@ -106,18 +125,27 @@ class Stack:
         draft.rename(folder.with_name("current"))
         self.changes.append("tools")
 
-    def start(self) -> None:
-        """Start supervisor, and take over from what a killed one left running."""
-        root = self.layout.root
-        if deaf := processes.supervisors(root):
-            # It may be starting only now; one that stays deaf makes way, its children live on.
+    def awake(self) -> bool:
+        """Tell whether supervisor answers; one that stays deaf makes way, its children live on."""
+        if self.supervisor.answers():
+            return True
+        if deaf := processes.supervisors(self.layout.root):
+            # It may be starting only now.
             if self.wait(self.supervisor.answers, START_SECONDS / 2):
-                return
+                return True
             for process in deaf:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid, 9)
-            self.wait(lambda: not processes.supervisors(root), START_SECONDS)
-        left = processes.orphans(root)
+                    os.kill(process.pid, signal.SIGKILL)
+            self.wait(lambda: not processes.supervisors(self.layout.root), START_SECONDS)
+        return False
+
+    def start(self, with_front: bool) -> None:
+        """Start supervisor; without the front, when that would find its port taken by an orphan."""
+        root = self.layout.root
+        front = root / "supervisor" / f"{FRONT}.conf"
+        text = read(front)
+        if not with_front:
+            front.unlink(missing_ok=True)
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         command = ["tools/current/bin/python", "-X", "utf8", "-m", "supervisor.supervisord"]
         result = subprocess.run(
@@ -136,25 +164,8 @@ class Stack:
                 f"Supervisor does not start in {root}: see {log}.",
                 [*result.stdout.splitlines(), *tail(log)][-20:],
             )
-        if left:
-            self.replace(left)
-
-    def replace(self, left: list[processes.Process]) -> None:
-        """Put what supervisor has just started in the place of what a killed one left running.
-
-        The left instance has lost its socket to the new one, and ends what it has. The left front
-        holds the port: new connections are turned away from when it goes until its successor is
-        there, some 0.1 s.
-        """
-        live = self.layout.live()
-        sockets = [self.layout.socket(live)] if live else []
-        self.wait(lambda: all(map(_accepts, sockets)), START_SECONDS)
-        with self.parting():
-            fronts = [p for p in left if p.under(self.layout.root / "tools")]
-            processes.end(fronts, [], START_SECONDS)
-            self.supervisor.restart(FRONT)
-            self.wait_for_front()
-        processes.end([p for p in left if p not in fronts], sockets, START_SECONDS)
+        if not with_front:
+            write(front, text)
 
     def wait_for_front(self) -> None:
         """Wait until the front has taken its configuration."""
@@ -167,7 +178,7 @@ class Stack:
         )
 
     def reload(self, text: str) -> None:
-        """Give Caddy another configuration; it takes it without losing a request, or keeps its own."""
+        """Give Caddy another configuration; it takes it and loses no request, or keeps its own."""
         with self.parting():
             status, answer = self.ask("POST", "/load", text)
         if status != 200:

@@ -1,0 +1,203 @@
+"""What is left when a run or a supervisor is killed, and how the next run puts it right."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from service_host import rollout
+
+from tests.delivery.load import load
+
+from .conftest import Site, new_site, vars_of, wait
+
+# The traffic has moved once the run was killed after the step that moves it.
+CUT_OVER = [step.__name__ for _, step in rollout.STEPS].index("cutover") + 1
+PLACES = [
+    pytest.param(place, id=f"{place}-before-{step.__name__}")
+    for place, (_, step) in enumerate(rollout.STEPS)
+][1:]
+PLACES += [pytest.param(len(rollout.STEPS), id="at-the-end")]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_killed_at_every_step_the_next_run_converges(shared: Site, place: int) -> None:
+    old, new = shared.live(), f"2.{place}"
+    with load(shared.url, clients=2, pause=0.02) as running:
+        process = shared.module("live", shared.wheel(new), kill=str(place))
+        assert process.returncode == -signal.SIGKILL, process.stderr
+        assert shared.live() == (new if place >= CUT_OVER else old)
+        told = shared.told("live", shared.wheel(new))
+    assert told["version"] == new
+    ended = place == len(rollout.STEPS)
+    verb = "finished" if place >= CUT_OVER else "undid"
+    assert told["recovered"] == (None if ended else f"{verb} the deploy of {new}")
+    assert shared.live() == new
+    assert shared.instances() == {new}
+    assert running.count.failed == 0, running.count.reasons
+    assert not shared.told("live", shared.wheel(new))["changed"]
+
+
+def test_killed_deploy_is_undone_by_a_deploy_of_another_version(live: Site) -> None:
+    live.module("live", live.wheel("1.1"), kill="3")
+    told = live.told("live", live.wheel("1.2"))
+    assert told["recovered"] == "undid the deploy of 1.1"
+    assert (told["version"], told["previous"]) == ("1.2", "1.0")
+    assert live.instances() == {"1.2"}
+
+
+def test_killed_after_cutover_and_broken_goes_back(live: Site) -> None:
+    live.module("live", live.wheel("1.1"), kill=str(CUT_OVER))
+    (live.root / "releases/1.1/release.json").write_text("{}")
+    told = live.told("live", live.wheel("1.0"), probe_seconds=1.0)
+    assert told["recovered"] == "undid the deploy of 1.1"
+    assert live.live() == "1.0"
+
+
+def test_killed_rollback_is_finished(live: Site) -> None:
+    live.told("live", live.wheel("1.1"))
+    live.module("previous", kill=str(CUT_OVER))
+    told = live.told("live", live.wheel("1.0"))
+    assert told["recovered"] == "finished the rollback of 1.0"
+    assert (told["version"], told["previous"]) == ("1.0", None)
+
+
+def test_torn_journal_line_is_as_if_not_there(live: Site) -> None:
+    with (live.root / "journal.jsonl").open("a") as journal:
+        journal.write('{"event": "begin", "run": "12')
+    assert not live.told("live", live.wheel("1.0"))["changed"]
+    assert live.told("live", live.wheel("1.1"))["previous"] == "1.0"
+    assert live.told("previous")["version"] == "1.0"
+
+
+def module_of(site: Site) -> int:
+    """Return the process that holds the lock, once it has begun."""
+    note = site.root / "lock"
+    wait(lambda: '"1.1"' in note.read_text())
+    return int(json.loads(note.read_text())["pid"])
+
+
+def begun(site: Site, version: str) -> bool:
+    """Tell whether the deploy of a version has begun."""
+    journal = site.root / "journal.jsonl"
+    return journal.exists() and f'"version": "{version}"' in journal.read_text()
+
+
+def test_module_killed_under_ansible_then_a_normal_run(live: Site) -> None:
+    wheel = live.wheel("1.1", "never ready")
+    process = live.start("deploy.yml", **vars_of(wheel))
+    wait(lambda: begun(live, "1.1"))
+    os.kill(module_of(live), signal.SIGKILL)
+    assert live.finish(process).code != 0
+    run = live.deploy(live.wheel("1.2"))
+    assert run.ok, run.output
+    assert live.live() == "1.2"
+    assert live.instances() == {"1.2"}
+
+
+def test_ctrl_c_then_a_normal_run(live: Site) -> None:
+    process = live.start("deploy.yml", **vars_of(live.wheel("1.1", "never ready")))
+    wait(lambda: begun(live, "1.1"))
+    module = module_of(live)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    wait(lambda: not os.path.exists(f"/proc/{module}"), 5)
+    assert live.live() == "1.0"
+    run = live.deploy(live.wheel("1.2"))
+    assert run.ok, run.output
+    assert live.instances() == {"1.2"}
+
+
+def test_installer_of_a_killed_run_keeps_the_lock(live: Site) -> None:
+    """Stop the installer where it is, kill the module: nobody else may touch the release."""
+    wheel = live.wheel("1.1")
+    uv = live.work / "uv"
+    uv.write_text("#!/bin/sh\nexec sleep 60\n")
+    uv.chmod(0o755)
+    child = live.begin(live.parameters("live", wheel), uv=uv)
+    wait(lambda: "installer" in (live.root / "lock").read_text())
+    installer = json.loads((live.root / "lock").read_text())["installer"]
+    child.kill()
+    child.communicate()
+    told = live.told("live", wheel)
+    assert f"(process {installer}, the installer of a run that was killed)" in told["reason"]
+    os.kill(installer, signal.SIGKILL)
+    wait(lambda: live.told("live", wheel).get("version") == "1.1")
+    assert live.installed() == {"1.0", "1.1"}
+
+
+def test_killed_supervisor_is_replaced_and_its_orphans_make_way(live: Site) -> None:
+    os.kill(live.supervisor(), signal.SIGKILL)
+    orphans = {p.pid for p in live.processes()}
+    assert orphans
+    with load(live.url, clients=2, pause=0.02) as running:
+        run = live.deploy(live.wheel("1.1"))
+    assert run.ok, run.output
+    # Only when the old front has left the port and the new one has it not yet is nobody there.
+    refused = sum(n for why, n in running.count.reasons.items() if "refused" in why)
+    assert running.count.failed == refused, running.count.reasons
+    assert live.instances() == {"1.1"}
+    assert not orphans & {p.pid for p in live.processes()}
+    assert not live.told("live", live.wheel("1.1"))["changed"]
+
+
+def test_deaf_supervisor_is_replaced(live: Site) -> None:
+    (live.root / "run/init.sock").unlink()
+    told = live.told("live", live.wheel("1.1"))
+    assert told["version"] == "1.1"
+    assert live.instances() == {"1.1"}
+
+
+def test_killed_supervisor_can_be_stopped_for_good(live: Site) -> None:
+    os.kill(live.supervisor(), signal.SIGKILL)
+    assert live.told("stopped")["changed"]
+    assert live.processes() == []
+
+
+def test_killed_instance_comes_back_by_itself(live: Site) -> None:
+    pids = [p.pid for p in live.processes() if "releases" in p.arguments[0]]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait(lambda: answers(live))
+    assert live.live() == "1.0"
+
+
+def answers(site: Site) -> bool:
+    """Tell whether the service answers."""
+    try:
+        return site.live() != ""
+    except OSError:
+        return False
+
+
+@pytest.mark.root
+def test_full_disk_leaves_live_up_and_makes_room() -> None:
+    with new_site() as site:
+        site.root.mkdir()
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", str(site.root)], check=True
+        )
+        try:
+            assert site.told("live", site.wheel("1.0"))["changed"]
+            ballast = site.root / "ballast"
+            with ballast.open("wb") as stream, pytest.raises(OSError, match="space"):
+                while True:
+                    stream.write(bytes(65536))
+                    stream.flush()
+            os.truncate(ballast, ballast.stat().st_size - 200_000)
+            run = site.deploy(site.wheel("1.1"))
+            assert not run.ok
+            assert "Installing" in run.host["reason"] or "No space" in run.host["reason"]
+            assert "No space left" in run.output
+            assert not (site.root / "releases/1.1").exists()
+            assert site.live() == "1.0"
+            assert site.journal()[-1]["ok"] is False
+            ballast.unlink()
+            assert site.deploy(site.wheel("1.1")).ok
+            assert site.live() == "1.1"
+        finally:
+            site.stop()
+            subprocess.run(["umount", "-l", str(site.root)], check=True)

@@ -1,0 +1,120 @@
+"""Going back: to the release before, by the journal, as long as there is one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import pytest
+
+from tests.delivery.load import load
+
+from .conftest import Site
+
+
+@pytest.fixture
+def three(live: Site) -> Site:
+    """Return a host where 1.0, 1.1 and 1.2 were live in turn."""
+    for version in ("1.1", "1.2"):
+        assert live.told("live", live.wheel(version))["version"] == version
+    return live
+
+
+def test_rollback_under_load_loses_no_request(three: Site) -> None:
+    with load(three.url, look=lambda body: str(json.loads(body)["version"])) as running:
+        running.wait_for(300)
+        run = three.rollback()
+        running.wait_for(300)
+    assert run.ok, run.output
+    assert (run.host["version"], run.host["previous"], run.host["changed"]) == ("1.1", "1.0", True)
+    assert running.count.failed == 0, running.count.reasons
+    assert three.instances() == {"1.1"}
+
+
+def test_rollback_twice_then_nothing_is_left(three: Site) -> None:
+    assert [three.told("previous")["version"] for _ in range(2)] == ["1.1", "1.0"]
+    run = three.rollback()
+    assert not run.ok
+    assert "nothing to go back to" in run.host["reason"]
+    assert three.live() == "1.0"
+
+
+def test_rollback_by_version(three: Site) -> None:
+    run = three.rollback(service_version="1.0")
+    assert run.ok, run.output
+    assert three.live() == "1.0"
+    assert not three.rollback(service_version="1.0").host["changed"]
+
+
+def test_rollback_to_a_version_that_was_never_live_names_those_that_were(three: Site) -> None:
+    told = three.told("previous", version="0.9")
+    assert "(1.0, 1.1, 1.2): name one of these" in told["reason"]
+
+
+def test_rollback_to_a_release_that_is_gone_is_refused(three: Site) -> None:
+    shutil.rmtree(three.root / "releases/1.1")
+    told = three.told("previous")
+    assert "1.1, which was live before, is no longer installed" in told["reason"]
+    assert three.live() == "1.2"
+
+
+def test_rollback_on_a_bare_host_is_refused(site: Site) -> None:
+    run = site.rollback()
+    assert "deploy it first" in run.host["reason"]
+    assert not site.root.exists()
+
+
+def test_rollback_brings_the_old_environment_back(live: Site) -> None:
+    words = {"environment": json.dumps({"TINY_WORD": "new"})}
+    assert live.told("live", live.wheel("1.0"), **words)["changed"]
+    assert live.get("/")["word"] == "new"
+    assert live.told("previous")["changed"]
+    assert live.get("/")["word"] == ""
+
+
+def test_rollback_in_check_mode_tells_and_does_nothing(three: Site) -> None:
+    run = three.rollback("--check", "--diff")
+    assert run.ok
+    assert "+live: 1.1" in run.output
+    assert three.live() == "1.2"
+
+
+def test_deploy_after_rollback_goes_on_from_there(three: Site) -> None:
+    three.told("previous")
+    told = three.told("live", three.wheel("1.3"))
+    assert (told["version"], told["previous"]) == ("1.3", "1.1")
+
+
+def test_times_of_folders_do_not_matter(three: Site) -> None:
+    for age, version in enumerate(("1.0", "1.2", "1.1")):
+        os.utime(three.root / "releases" / version, (10**9 + age, 10**9 + age))
+    assert three.told("previous")["version"] == "1.1"
+
+
+def test_prune_keeps_five_and_the_live_and_the_previous(live: Site) -> None:
+    for number in range(1, 8):
+        if number == 6:
+            # Back to an old one, and on: the order is the journal's, and 1.4 is the previous.
+            assert live.told("live", live.wheel("1.1"))["version"] == "1.1"
+        assert live.told("live", live.wheel(f"1.{number}"))["version"] == f"1.{number}"
+    assert live.installed() == {"1.4", "1.5", "1.1", "1.6", "1.7"}
+    told = live.told("live", live.wheel("1.7"), keep=1)
+    assert sorted(told["pruned"]) == ["1.1", "1.4", "1.5"]
+    assert live.installed() == {"1.6", "1.7"}
+    assert len(list((live.root / "instances").iterdir())) == 2
+
+
+def test_absent_takes_one_away_but_never_the_live_one(three: Site) -> None:
+    assert "is live" in three.told("absent", version="1.2")["reason"]
+    assert three.told("absent", version="1.0")["changed"]
+    assert three.installed() == {"1.1", "1.2"}
+    assert not three.told("absent", version="1.0")["changed"]
+
+
+def test_staged_installs_and_starts_nothing(live: Site) -> None:
+    assert live.told("staged", live.wheel("1.1"))["changed"]
+    assert live.installed() == {"1.0", "1.1"}
+    assert live.instances() == {"1.0"}
+    assert not live.told("staged", live.wheel("1.1"))["changed"]
+    assert live.told("live", live.wheel("1.1"))["version"] == "1.1"
