@@ -59,7 +59,7 @@ def deploy(
     """
     stage = project.config.stage_of(name)
     project.ledger.sync()
-    chosen = project.artifact(wanted)
+    chosen = project.named(wanted) if wanted else project.artifact()
     if chosen is None:
         raise Refused(f"this commit has no artifact to deploy: python -m delivery run {BUILD}")
     forced = False
@@ -99,10 +99,7 @@ def rollback(project: Project, name: str, wanted: str | None, reason: str | None
     """
     stage = project.config.stage_of(name)
     project.ledger.sync()
-    version = None
-    if wanted:
-        chosen = project.artifact(wanted)
-        version = chosen.version if chosen else None
+    version = project.named(wanted).version if wanted else None
     left = project.live(name)
     hosts = environment.rollback(project.config, name, version, event.author(project.git))
     told = next(iter(hosts.values()))

@@ -11,17 +11,20 @@ import subprocess
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 from . import environment, gate, index, report, tools
 from .artifact import Artifact
 from .config import BUILD, Stage
-from .errors import DeliveryError
+from .errors import DeliveryError, Refused
 from .event import Event
 from .project import Project
 
 TAIL = 15  # lines of a red stage's log that are shown
+PATIENCE = 20.0  # seconds an interrupted stage has for its own end, a deploy above all
 SAID = "delivery: "  # how this package's own errors begin
 TOX_END = re.compile(r"^ +[a-z0-9-]+: FAIL|^ +evaluation failed")
 TOX_EXIT = re.compile(r"^\S+: exit (-?\d+) \(\S+ seconds\) .*?> (.*) pid=\d+$")
@@ -42,60 +45,69 @@ def run(project: Project, stage: Stage) -> bool:
         DeliveryError: the stage could not be started.
         KeyboardInterrupt: it was interrupted; the ledger says so.
     """
-    project.git.refuse_dirty()
-    project.ledger.sync()
-    commit, artifact = project.git.head(), project.artifact()
-    gate.check(project.config, project.ledger, stage, commit, artifact.sha256 if artifact else None)
-    if artifact and stage.artifact and stage.name != BUILD:
-        project.wheel(artifact)
-    attempt = 1 + len(
-        project.ledger.events(event=("passed", "failed"), stage=stage.name, about=commit)
-    )
-    log = project.config.root / ".delivery" / "logs" / commit[:12] / f"{stage.name}.{attempt}.log"
-    reports = project.config.root / ".delivery" / "reports" / stage.name
-    shutil.rmtree(reports, ignore_errors=True)
-    reports.mkdir(parents=True)
-    command = [
-        *tools.tox(project.config.root),
-        "run",
-        "--no-list-dependencies",
-        "--colored",
-        "no",
-        "-e",
-        stage.name,
-    ]
-    env = {**os.environ, "DELIVERY_STAGE": stage.name}
-    if artifact and stage.artifact and stage.name != BUILD:
-        env["DELIVERY_SHA256"] = artifact.sha256
-
+    attempt = _prepare(project, stage)
     line = report.Line(stage.name, stage.budget)
     started = time.monotonic()
     try:
-        status = _execute(command, project.config.root, env, log, line.tick)
-        problem = None if status == 0 else _reason(log)
+        problem = _execute(project, attempt, line.tick)
     except KeyboardInterrupt:
         problem = "interrupted"
     seconds = round(time.monotonic() - started, 2)
-    tests = _tests(reports)
+    tests = _tests(attempt.reports)
     if problem is None and stage.tests and not tests:
         problem = "no test ran"
-    if stage.artifact:
-        artifact = project.artifact()
     project.record(
         "failed" if problem else "passed",
         stage.name,
-        artifact if stage.artifact else None,
-        attempt=attempt,
+        project.artifact(attempt.commit) if stage.name == BUILD else attempt.artifact,
+        commit=attempt.commit,
+        attempt=attempt.number,
         seconds=seconds,
         environment=stage.environment,
         reason=problem,
     )
     counted = f"{tests} test{'s' if tests > 1 else ''}" if tests else ""
     line.end("FAILED" if problem else "passed", seconds, counted)
-    _explain(log, problem, project.config.root)
+    _explain(attempt.log, problem, project.config.root)
     if problem == "interrupted":
         raise KeyboardInterrupt
     return problem is None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try of a stage: for which commit and artifact, and where its log and reports go."""
+
+    stage: Stage
+    commit: str
+    artifact: Artifact | None
+    number: int
+    log: Path
+    reports: Path
+
+
+def _prepare(project: Project, stage: Stage) -> Attempt:
+    """Ask the gate, and make the places a stage needs."""
+    project.git.refuse_dirty()
+    project.ledger.sync()
+    commit, artifact, folder = (
+        project.git.head(),
+        project.artifact(),
+        project.config.root / ".delivery",
+    )
+    gate.check(project.config, project.ledger, stage, commit, artifact.sha256 if artifact else None)
+    if not stage.artifact or stage.name == BUILD:
+        artifact = None
+    if artifact:
+        project.wheel(artifact)
+    before = project.ledger.events(event=("passed", "failed"), stage=stage.name, about=commit)
+    number = len(before) + 1
+    log = folder / "logs" / commit[:12] / f"{stage.name}.{number}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    reports = folder / "reports" / stage.name
+    shutil.rmtree(reports, ignore_errors=True)
+    reports.mkdir(parents=True)
+    return Attempt(stage, commit, artifact, number, log, reports)
 
 
 def walk(project: Project) -> bool:
@@ -155,32 +167,64 @@ def _kept(project: Project, artifact: Artifact) -> bool:
     return False
 
 
-def _execute(
-    command: list[str], root: Path, env: dict[str, str], log: Path, tick: Callable[[float], None]
+def _execute(project: Project, attempt: Attempt, tick: Callable[[float], None]) -> str | None:
+    """Run a stage's tox environment, telling ``tick`` the seconds; return why it is red."""
+    tox = [
+        *tools.tox(project.config.root),
+        "run",
+        "--no-list-dependencies",
+        "--colored",
+        "no",
+        "-e",
+    ]
+    env = {**os.environ, "DELIVERY_STAGE": attempt.stage.name}
+    if attempt.artifact:
+        env["DELIVERY_SHA256"] = attempt.artifact.sha256
+    with attempt.log.open("wb") as out:
+        status = _wait([*tox, attempt.stage.name], project.config.root, env, out, tick)
+    if status:
+        return _reason(attempt.log)
+    if not attempt.stage.environment:
+        # Such a stage reads the work tree: what it says is about the commit only if they agree.
+        if project.git.head() != attempt.commit:
+            return "another commit was checked out while the stage ran"
+        with contextlib.suppress(Refused):
+            project.git.refuse_dirty()
+            return None
+        return "the work tree changed while the stage ran: git status shows it"
+    return None
+
+
+def _wait(
+    command: list[str],
+    root: Path,
+    env: dict[str, str],
+    out: BinaryIO,
+    tick: Callable[[float], None],
 ) -> int:
-    """Run a command with its output in a log file, telling ``tick`` the seconds as they pass."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    """Run a command to its end; return its exit status."""
     before = signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
     try:
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                command,
-                cwd=root,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-            try:
-                while True:
-                    try:
-                        return process.wait(0.1)
-                    except subprocess.TimeoutExpired:
-                        tick(time.monotonic() - started)
-            except KeyboardInterrupt:
-                _end(process)
-                raise
+        # A process group of its own: an interrupt comes to us, and we see to the end of it all.
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            process_group=0,
+        )
+        try:
+            while True:
+                try:
+                    return process.wait(0.1)
+                except subprocess.TimeoutExpired:
+                    tick(time.monotonic() - started)
+        except KeyboardInterrupt:
+            _end(process)
+            raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -190,13 +234,14 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Let an interrupted command end by itself; insist when it does not."""
-    for patience, insist in ((2, process.terminate), (10, process.kill), (None, process.kill)):
-        try:
-            process.wait(patience)
-            return
-        except subprocess.TimeoutExpired:
-            insist()
+    """Interrupt a command and all that it started; insist when something does not end."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _tests(reports: Path) -> int:

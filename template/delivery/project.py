@@ -42,28 +42,32 @@ class Project:
         config = load(git.root)
         return cls(config, git, Ledger(git, config.remote))
 
-    def artifact(self, name: str | None = None) -> Artifact | None:
-        """Return an artifact that the ledger knows.
+    def artifact(self, about: str | None = None) -> Artifact | None:
+        """Return the artifact of a commit or of a sha256; None when it has not been built.
 
         Args:
-            name: a version, or the beginning of a sha256 or a commit's hash. Without it: the
-                artifact the running stage is about, else that of the checked-out commit.
+            about: the full hash or digest. Without it: the artifact the running stage is about,
+                else that of the commit that is checked out.
+        """
+        about = about or os.environ.get("DELIVERY_SHA256") or self.git.head()
+        built = self.ledger.events(event=("built",), about=about)
+        return _artifact(built[-1]) if built else None
 
-        Returns:
-            The artifact; None when no name was given and that commit has not been built yet.
+    def named(self, name: str) -> Artifact:
+        """Return the artifact that a person means.
+
+        Args:
+            name: a version, or the beginning of a sha256 or of a commit's hash.
 
         Raises:
             UsageError: nothing, or more than one artifact, has that name.
         """
-        built = self.ledger.events(event=("built",), about=None if name else self._under_test())
-        known = {e.sha256: _artifact(e) for e in built if name is None or _named(e, name)}
-        if name and len(known) != 1:
-            found = ", ".join(sorted(a.version for a in known.values())) or "none"
+        built = self.ledger.events(event=("built",))
+        known = {event.sha256: _artifact(event) for event in built if _named(event, name)}
+        if len(known) != 1:
+            found = ", ".join(sorted(artifact.version for artifact in known.values())) or "none"
             raise UsageError(f"{name!r} has to name one artifact that was built; it names: {found}")
-        return list(known.values())[-1] if known else None
-
-    def _under_test(self) -> str:
-        return os.environ.get("DELIVERY_SHA256") or self.git.head()
+        return next(iter(known.values()))
 
     def record(self, kind: str, stage: str, artifact: Artifact | None, **more: Any) -> Event:
         """Append an event to the ledger and return it; ``more`` is any other field."""

@@ -93,6 +93,24 @@ def test_a_stage_that_ran_no_test_is_red(ready: Toy, unit: str) -> None:
     assert ready.log()[-1] == "unit failed"
 
 
+@pytest.mark.parametrize(
+    ("meanwhile", "said"),
+    [
+        ("open('unit.py', 'a').write('#')", "the work tree changed while the stage ran"),
+        ("os.system('git checkout -q HEAD~1')", "another commit was checked out"),
+    ],
+)
+def test_a_verdict_on_something_else_than_the_commit_is_red(
+    ready: Toy, meanwhile: str, said: str
+) -> None:
+    commit = ready.commit(lint_py=f"import os\n{meanwhile}\n")
+    done = ready.delivery("run", "lint")
+    assert done.returncode == 1
+    assert said in done.stdout
+    (path,) = ready.git("ls-tree", "-r", "--name-only", "refs/delivery/ledger").splitlines()
+    assert f".lint.failed.{commit[:12]}." in path
+
+
 def test_a_note_of_a_stage_is_shown(ready: Toy) -> None:
     ready.commit(lint_py="print('NOTE: no browser: apt-get install chromium')\n")
     done = ready.delivery("run", "lint")
@@ -148,33 +166,40 @@ def test_a_tampered_wheel_goes_no_further(ready: Toy) -> None:
     assert "publish published" not in ready.log()
 
 
+def running(pid: int) -> bool:
+    """Tell whether a process runs; one that nobody has buried yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 @pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("to_the_group", [True, False], ids=["terminal", "process"])
 def test_an_interrupted_stage_is_told_truly_and_nothing_runs_on(
-    ready: Toy, signal_name: str
+    ready: Toy, signal_name: str, to_the_group: bool
 ) -> None:
+    pid = ready.root / ".delivery" / "pid"
     ready.commit(
-        lint_py="import time, os\nopen('.delivery/pid', 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+        lint_py=f"import time, os\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
     )
-    command = [sys.executable, "-m", "delivery", "walk"]
     walk = subprocess.Popen(
-        command,
+        [sys.executable, "-m", "delivery", "walk"],
         cwd=ready.root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    pid = ready.root / ".delivery" / "pid"
-    for _ in range(300):
-        if pid.exists() and pid.read_text():
-            break
-        time.sleep(0.1)
-    os.killpg(walk.pid, getattr(signal, signal_name))
-    _, said = walk.communicate(timeout=30)
+    while not (pid.exists() and pid.read_text()):
+        assert walk.poll() is None
+        time.sleep(0.05)
+    (os.killpg if to_the_group else os.kill)(walk.pid, getattr(signal, signal_name))
+    _, said = walk.communicate(timeout=60)
     assert walk.returncode == 130
     assert "interrupted" in said
     assert ready.log() == ["lint failed"]
-    assert not Path("/proc", pid.read_text()).exists()
+    assert not running(int(pid.read_text()))
 
 
 def test_without_a_git_identity_the_ledger_names_the_login(
