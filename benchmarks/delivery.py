@@ -23,13 +23,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).parent
 NAME = "hello-delivery"
-STAGES = ("lint", "unit", "build", "integration", "docs", "publish")
+STAGES = ("lint", "unit", "integration", "docs")
+ARTIFACT = """
+import json
+from dataclasses import asdict
+from pathlib import Path
+from delivery.project import Project
+print(json.dumps(asdict(Project.find(Path.cwd()).artifact())))
+"""
 # Runs in the project's environment that has Ansible: deploys the artifacts it is told, in turn.
 DRIVER = """
 import json, sys, time
@@ -41,7 +47,8 @@ project = Project.find(Path.cwd())
 told = []
 for fields in json.loads(sys.argv[1]):
     start = time.monotonic()
-    hosts = environment.deploy(project.config, project.git, "production", Artifact(**fields), "bench")
+    artifact = Artifact(**fields)
+    hosts = environment.deploy(project.config, project.git, "production", artifact, "bench")
     told.append({"seconds": time.monotonic() - start, **hosts["localhost"]["seconds"]})
 for _ in range(3):
     start = time.monotonic()
@@ -68,42 +75,37 @@ def sh(*command: str | Path, cwd: Path, **env: str) -> str:
     return done.stdout
 
 
-def timed(call: Callable[[], Any]) -> float:
-    """Return how many seconds a call takes."""
+def timed(*command: str | Path, cwd: Path) -> float:
+    """Return how many seconds a command takes."""
     start = time.monotonic()
-    call()
+    sh(*command, cwd=cwd)
     return time.monotonic() - start
 
 
-def commit(root: Path, message: str) -> str:
-    """Change one line, commit it, return the hash."""
+def commit(root: Path, message: str) -> None:
+    """Change one line, and commit it."""
     page = root / "src" / "hello_delivery" / "templates" / "index.html"
     page.write_text(page.read_text() + f"<!-- {message} -->\n")
     sh("git", "commit", "--quiet", "--all", "--message", message, cwd=root)
-    return sh("git", "rev-parse", "HEAD", cwd=root).strip()
 
 
 def walks(root: Path, times: int) -> dict[str, float]:
     """Walk one-line changes; return medians in seconds."""
-    total, verdict, bare = [], [], []
+    total, verdict, overhead = [], [], []
+    tox = next((root / ".delivery").glob("tools-*")) / "bin" / "tox"
     for turn in range(times):
         commit(root, f"walk {turn}")
-        said: list[str] = []
-        total.append(timed(lambda: said.append(sh("python3", "-m", "delivery", "walk", cwd=root))))
-        verdict.append(float(re.search(r"lint +passed +([\d.]+) s", said[0])[1]))  # type: ignore[index]
-        tox = next((root / ".delivery").glob("tools-*")) / "bin" / "tox"
-        bare.append(
-            sum(
-                timed(lambda: sh(tox, "run", "-e", stage, cwd=root))
-                for stage in STAGES[:1] + STAGES[3:5]
-            )
-        )
-        mine = re.findall(r"(lint|integration|docs) +passed +([\d.]+) s", said[0])
-        bare[-1] = sum(float(seconds) for _, seconds in mine) / bare[-1]
+        start = time.monotonic()
+        said = sh("python3", "-m", "delivery", "walk", cwd=root)
+        total.append(time.monotonic() - start)
+        took = {name: float(n) for name, n in re.findall(r"(\w+) +passed +([\d.]+) s", said)}
+        verdict.append(took["lint"])
+        bare = sum(timed(tox, "run", "-e", stage, cwd=root) for stage in STAGES)
+        overhead.append(sum(took[stage] for stage in STAGES) / bare)
     return {
         "walk": statistics.median(total),
         "verdict": statistics.median(verdict),
-        "stages against bare tox": statistics.median(bare),
+        "stages against bare tox": statistics.median(overhead),
     }
 
 
@@ -115,9 +117,15 @@ def artifacts(root: Path, count: int) -> list[dict[str, str]]:
         commit(root, f"artifact {number}")
         sh(python, "-m", "delivery", "build", cwd=root)
         sh(python, "-m", "delivery", "publish", cwd=root)
-        code = "from delivery.project import Project; from pathlib import Path; from dataclasses import asdict; import json; print(json.dumps(asdict(Project.find(Path.cwd()).artifact())))"
-        made.append(json.loads(sh(python, "-c", code, cwd=root)))
+        made.append(json.loads(sh(python, "-c", ARTIFACT, cwd=root)))
     return made
+
+
+def by_script(place: Path, artifact: dict[str, str], data: Path, root: Path) -> float:
+    """Deploy an artifact with the yardstick; return how many seconds that takes."""
+    wheel = data / NAME / "index" / NAME / artifact["wheel"]
+    what = (artifact["version"], wheel, artifact["sha256"], root / "requirements" / "prod.txt")
+    return timed(HERE / "deploy.sh", place, NAME, *what, cwd=root)
 
 
 @contextlib.contextmanager
@@ -164,18 +172,7 @@ def deploys(root: Path, data: Path, times: int) -> dict[str, float]:
         place = Path(folder)
         with front(place, caddy):
             for one in made:
-                wheel = data / NAME / "index" / NAME / one["wheel"]
-                argument = [
-                    place,
-                    NAME,
-                    one["version"],
-                    wheel,
-                    one["sha256"],
-                    root / "requirements/prod.txt",
-                ]
-                script.append(
-                    timed(lambda: sh(HERE / "deploy.sh", *argument, cwd=root))
-                )  # noqa: B023 (called at once)
+                script.append(by_script(place, one, data, root))
     steps = {
         f"deploy: {step}": statistics.median(e[step] for e in role)
         for step in role[0]
@@ -215,12 +212,12 @@ def main() -> None:
         sh("git", "add", "--all", cwd=root)
         sh("git", "commit", "--quiet", "--message=Start", cwd=root)
         try:
-            cold = timed(lambda: sh("python3", "-m", "delivery", "walk", cwd=root))
+            cold = timed("python3", "-m", "delivery", "walk", cwd=root)
             figures = {"first walk": cold, **walks(root, times), **deploys(root, data, times)}
         finally:
             sh("python3", "-m", "delivery", "stop", cwd=root)
-    for name, value in figures.items():
-        print(f"{name:<26} {value:8.3f}")
+    for figure, seconds in figures.items():
+        print(f"{figure:<26} {seconds:8.3f}")
     ratio = figures["deploy"] / figures["deploy by script"]
     print(f"{'deploy against the script':<26} {ratio:8.2f}")
 

@@ -159,10 +159,10 @@ def clone(person: Person) -> Path:
             shutil.copy2(ROOT / name, place / name)
     for path in [place, *place.rglob("*")]:
         give(path)
-    name = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.org")
+    identity = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.org")
     person.run("git", "init", "--quiet", "--initial-branch=main", cwd=place)
     person.run("git", "add", "--all", cwd=place)
-    person.run("git", *name, "commit", "--quiet", "--message=Template", cwd=place)
+    person.run("git", *identity, "commit", "--quiet", "--message=Template", cwd=place)
     return place
 
 
