@@ -62,7 +62,7 @@ class Person:
         )
 
     def run(self, *command: str, cwd: Path, status: int | None = 0, **env: str) -> str:
-        """Run a command as this person; return what it says, once its status is the expected one."""
+        """Run a command as this person; return what it says, if its status is as expected."""
         process = self.start(*command, cwd=cwd, **env)
         try:
             said, _ = process.communicate(timeout=600)

@@ -1,4 +1,4 @@
-"""Workflows, the project's and the template's own: valid, linted, pinned, and of least permission."""
+"""Workflows, the project's and the template's own: valid, linted, pinned, least permission."""
 
 from __future__ import annotations
 

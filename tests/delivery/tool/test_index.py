@@ -24,7 +24,8 @@ def wheel(folder: Path, version: str = "1.0+g123", body: str = "x = 1\n") -> Pat
         archive.writestr("hello_delivery.py", body)
         archive.writestr(
             f"{info}/METADATA",
-            f"Metadata-Version: 2.1\nName: hello-delivery\nVersion: {version}\nRequires-Python: >=3.11\n",
+            f"Metadata-Version: 2.1\nName: hello-delivery\nVersion: {version}\n"
+            "Requires-Python: >=3.11\n",
         )
         archive.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

@@ -181,7 +181,8 @@ def test_an_interrupted_stage_is_told_truly_and_nothing_runs_on(
 ) -> None:
     pid = ready.root / ".delivery" / "pid"
     ready.commit(
-        lint_py=f"import time, os\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+        lint_py=f"import time, os\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\n"
+        "time.sleep(60)\n"
     )
     walk = subprocess.Popen(
         [sys.executable, "-m", "delivery", "walk"],
