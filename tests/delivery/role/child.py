@@ -1,4 +1,4 @@
-"""Run what the module runs, and die where it is told: child.py MODULE_UTILS STEP UV."""
+"""Run what the module runs, and die where told: child.py MODULE_UTILS STEP UV ("-": none)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def main() -> None:
         step: tuple[str, Callable[[rollout.Rollout], None]] = ("install", die)
         rollout.STEPS = (*rollout.STEPS[:place], step, *rollout.STEPS[place:])
     if sys.argv[3]:
-        install.find_uv = lambda: sys.argv[3]
+        install.find_uv = lambda: None if sys.argv[3] == "-" else sys.argv[3]
     api.answer(Printer(json.load(sys.stdin)))
 
 

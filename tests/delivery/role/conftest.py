@@ -27,7 +27,7 @@ DELIVERY = Path(__file__).parents[3] / "template/delivery"
 ROLE = DELIVERY / "roles/service"
 sys.path.insert(0, str(ROLE / "module_utils"))
 
-from service_host import layout, processes, stack  # noqa: E402
+from service_host import processes  # noqa: E402
 
 CHILD = Path(__file__).with_name("child.py")
 FILES = {
@@ -167,11 +167,11 @@ class Site:
         }
 
     def begin(
-        self, parameters: dict[str, Any], kill: str = "", uv: Path | None = None
+        self, parameters: dict[str, Any], kill: str = "", uv: Path | str = ""
     ) -> subprocess.Popen[str]:
         """Start what the module runs, without Ansible; it may be told before which step to die."""
         child = subprocess.Popen(
-            [sys.executable, str(CHILD), str(ROLE / "module_utils"), kill, str(uv or "")],
+            [sys.executable, str(CHILD), str(ROLE / "module_utils"), kill, str(uv)],
             cwd=self.work,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -234,13 +234,11 @@ class Site:
         return int((self.root / "run/supervisord.pid").read_text())
 
     def stop(self) -> None:
-        """Stop all that runs."""
-        place = layout.Layout(self.root)
-        with contextlib.suppress(Exception):
-            stack.Stack(place, "127.0.0.1", self.port, {}, "").down()
-        for process in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
+        """End all that runs, at once."""
+        while left := self.processes():
+            for process in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
 
 
 def vars_of(what: Wheel) -> dict[str, str]:

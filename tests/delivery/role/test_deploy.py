@@ -261,6 +261,19 @@ def test_changed_front_is_reloaded_and_cuts_no_kept_connection(live: Site) -> No
     assert running.count.failed <= 8
 
 
+def test_without_uv_pip_does_the_same(live: Site) -> None:
+    child = live.begin(live.parameters("live", live.wheel("1.1")), uv="-")
+    output, _ = child.communicate()
+    assert json.loads(output)["version"] == "1.1"
+    python = live.root / "releases/1.1/lib"
+    assert list(python.glob("*/site-packages/pip"))
+    assert list(python.glob("*/site-packages/gunicorn/__pycache__/*.pyc"))
+
+
+def test_ipv6_address_is_refused(site: Site) -> None:
+    assert "IPv4" in site.told("live", site.wheel("1.0"), address="::1")["reason"]
+
+
 def test_unreachable_host_is_in_the_result(site: Site) -> None:
     far = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     run = site.deploy(site.wheel("1.0"), **far)

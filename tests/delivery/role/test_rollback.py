@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
 
 from tests.delivery.load import load
 
-from .conftest import Site
+from .conftest import Site, new_site
 
 
 @pytest.fixture
@@ -19,6 +20,15 @@ def three(live: Site) -> Site:
     for version in ("1.1", "1.2"):
         assert live.told("live", live.wheel(version))["version"] == version
     return live
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[Site]:
+    """Return such a host, for the tests that leave it as it is."""
+    with new_site() as site:
+        for version in ("1.0", "1.1", "1.2"):
+            assert site.told("live", site.wheel(version))["version"] == version
+        yield site
 
 
 def test_rollback_under_load_loses_no_request(three: Site) -> None:
@@ -47,8 +57,8 @@ def test_rollback_by_version(three: Site) -> None:
     assert not three.rollback(service_version="1.0").host["changed"]
 
 
-def test_rollback_to_a_version_that_was_never_live_names_those_that_were(three: Site) -> None:
-    told = three.told("previous", version="0.9")
+def test_rollback_to_a_version_that_was_never_live_names_those_that_were(standing: Site) -> None:
+    told = standing.told("previous", version="0.9")
     assert "(1.0, 1.1, 1.2): name one of these" in told["reason"]
 
 
@@ -73,11 +83,11 @@ def test_rollback_brings_the_old_environment_back(live: Site) -> None:
     assert live.get("/")["word"] == ""
 
 
-def test_rollback_in_check_mode_tells_and_does_nothing(three: Site) -> None:
-    run = three.rollback("--check", "--diff")
+def test_rollback_in_check_mode_tells_and_does_nothing(standing: Site) -> None:
+    run = standing.rollback("--check", "--diff")
     assert run.ok
     assert "+live: 1.1" in run.output
-    assert three.live() == "1.2"
+    assert standing.live() == "1.2"
 
 
 def test_deploy_after_rollback_goes_on_from_there(three: Site) -> None:

@@ -76,7 +76,7 @@ import sys
 from gunicorn.app.wsgiapp import run
 
 def main():
-    own = ["--no-control-socket", "-k", "gthread", "--threads", "8", "--graceful-timeout", "10"]
+    own = ["--no-control-socket", "-k", "gthread", "--threads", "8", "--graceful-timeout", "3"]
     sys.argv[1:1] = [*own, "tiny_service.app:app"]
     run()
 """

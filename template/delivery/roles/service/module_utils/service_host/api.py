@@ -165,11 +165,10 @@ class Request:
 
     def told(self) -> Result:
         """Say what is live now."""
-        state, address = self.journal.state(), self.parameters["address"]
-        host = f"[{address}]" if ":" in address else address
+        state = self.journal.state()
         marker = release.marker(self.layout, state.live) or {}
         return {
-            "url": f"http://{host}:{self.parameters['port']}",
+            "url": f"http://{self.parameters['address']}:{self.parameters['port']}",
             "version": state.live.version if state.live else None,
             "sha256": state.live.sha256 if state.live else None,
             "commit": marker.get("commit"),

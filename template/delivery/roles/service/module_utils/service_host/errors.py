@@ -18,10 +18,10 @@ class Refused(Exception):
         return "\n".join([self.reason, *(f"  | {line}" for line in self.log)])
 
 
-def sentence(error: Exception) -> str:
-    """Say in one sentence what an error of the host means."""
+def sentence(error: Refused | OSError) -> str:
+    """Say in one sentence what an error means."""
     if isinstance(error, Refused):
         return error.reason
-    if isinstance(error, OSError) and error.strerror:
-        return f"The host cannot go on: {error.strerror} ({error.filename or 'no file named'})."
-    return f"The host cannot go on: {type(error).__name__}: {error}."
+    return (
+        f"The host cannot go on: {error.strerror or error} ({error.filename or 'no file named'})."
+    )

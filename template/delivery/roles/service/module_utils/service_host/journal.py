@@ -35,7 +35,7 @@ class Begun:
 
 @dataclass(frozen=True)
 class State:
-    """What the journal says: who was live in turn, what is open, versions by last mention."""
+    """What the journal says: who was live in turn, what is open, all versions by last success."""
 
     stack: tuple[Entry, ...] = ()
     begun: Begun | None = None
@@ -76,10 +76,13 @@ def replay(lines: Iterable[str]) -> State:
             if fact["event"] == "begin":
                 target = Entry(fact["instance"], fact["version"], fact["sha256"])
                 begun = Begun(fact["run"], fact["action"], target, fact["before"])
-                versions.pop(target.version, None)
-                versions[target.version] = None
+                if target.version not in versions:
+                    versions = {target.version: None, **versions}
             elif begun and fact["run"] == begun.run:
-                stack = ended(stack, begun.action, begun.target) if fact["ok"] else stack
+                if fact["ok"]:
+                    stack = ended(stack, begun.action, begun.target)
+                    versions.pop(begun.target.version)
+                    versions[begun.target.version] = None
                 begun = None
         except (ValueError, KeyError, TypeError):
             continue

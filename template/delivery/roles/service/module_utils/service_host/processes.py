@@ -105,8 +105,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 def port_is_free(address: str, port: int) -> bool:
     """Tell whether we could listen on a port."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))

@@ -124,7 +124,7 @@ class Rollout:
 
     def stop(self) -> None:
         """Stop every other instance."""
-        stop_others(self.host, self.target.instance)
+        stop_others(self.host, self.target.instance, drained=self.before)
 
     def end(self) -> None:
         """Write down that it went well."""
@@ -186,6 +186,8 @@ def undo(host: Host, run: str, target: Entry, before: str | None, reason: str) -
             traffic.point(layout, before)
             traffic.drain(layout, name, host.drain_seconds)
         host.keeper.stop(name)
+    if target not in host.journal.state().stack:
+        layout.instance(name).unlink(missing_ok=True)
     if not layout.complete(target.version).exists():
         discard(layout.release(target.version))
     if run:
@@ -232,10 +234,11 @@ def through_front(host: Host, target: Entry) -> str | None:
         return str(error)
 
 
-def stop_others(host: Host, live: str | None) -> list[str]:
+def stop_others(host: Host, live: str, drained: str | None = None) -> list[str]:
     """Stop every instance but the live one, each after it is drained."""
     others = sorted(host.keeper.names() - {live})
     for name in others:
-        traffic.drain(host.layout, name, host.drain_seconds)
+        if name != drained:
+            traffic.drain(host.layout, name, host.drain_seconds)
         host.keeper.stop(name)
     return others

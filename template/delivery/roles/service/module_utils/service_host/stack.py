@@ -47,6 +47,11 @@ class Stack:
 
     def check_port(self) -> None:
         """Refuse a port that somebody else has."""
+        if ":" in self.address:
+            raise Refused(
+                f"service_address {self.address} is IPv6, which supervisor cannot open a port on:"
+                " give it an IPv4 address."
+            )
         if processes.port_is_free(self.address, self.port):
             return
         found = processes.holders(self.port)

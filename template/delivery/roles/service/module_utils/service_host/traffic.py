@@ -12,7 +12,7 @@ from .layout import Layout
 
 NETWORK = Path("/proc/net/unix")
 LISTENING = 0x00010000
-PAUSE = 0.05
+PAUSE = 0.02
 # Where the kernel does not tell who is connected (macOS), this long has to do.
 BLIND_SECONDS = 3.0
 

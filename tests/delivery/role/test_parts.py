@@ -1,0 +1,123 @@
+"""The parts that need no host: what the journal means, what a name may be, who is connected."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from service_host import files, journal, layout, traffic
+from service_host.errors import Refused
+from service_host.journal import Entry
+
+
+def lines(*runs: tuple[str, str, str]) -> list[str]:
+    """Write a journal of runs: action, version, and how it ended."""
+    found = []
+    for number, (action, version, end) in enumerate(runs):
+        entry = {"instance": f"i{version}", "version": version, "sha256": f"s{version}"}
+        begin = {"event": "begin", "run": number, "action": action, "before": None, **entry}
+        found.append(json.dumps(begin))
+        if end:
+            found.append(json.dumps({"event": "end", "run": number, "ok": end == "ok"}))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("runs", "stack", "versions"),
+    [
+        ([], "", ""),
+        ([("deploy", "1", "ok")], "1", "1"),
+        ([("deploy", "1", "ok"), ("deploy", "2", "ok")], "12", "12"),
+        ([("deploy", "1", "ok"), ("deploy", "1", "ok")], "1", "1"),
+        ([("deploy", "1", "ok"), ("deploy", "2", "failed")], "1", "21"),
+        ([("deploy", "1", "ok"), ("deploy", "2", "")], "1", "21"),
+        ([("stage", "1", "ok")], "", "1"),
+        ([("deploy", v, "ok") for v in "123"] + [("rollback", "2", "ok")], "12", "132"),
+        ([("deploy", v, "ok") for v in "123"] + [("rollback", "1", "ok")], "1", "231"),
+        ([("deploy", v, "ok") for v in "121"] + [("rollback", "2", "ok")], "12", "12"),
+        ([("deploy", v, "ok") for v in "12"] + [("rollback", "1", "failed")], "12", "12"),
+    ],
+)
+def test_journal_tells_who_was_live(
+    runs: list[tuple[str, str, str]], stack: str, versions: str
+) -> None:
+    state = journal.replay(lines(*runs))
+    assert "".join(entry.version for entry in state.stack) == stack
+    assert "".join(state.versions) == versions
+
+
+def test_journal_tells_what_is_open() -> None:
+    begun = journal.replay(lines(("deploy", "1", "ok"), ("deploy", "2", ""))).begun
+    assert begun
+    assert (begun.action, begun.target.version) == ("deploy", "2")
+
+
+@pytest.mark.parametrize("noise", ["", "{", "[]", "null", '{"event": "begin"}', "\x00\x00"])
+def test_journal_survives_noise(noise: str) -> None:
+    text = lines(("deploy", "1", "ok"))
+    assert journal.replay([noise, text[0], noise, text[1], noise]) == journal.replay(text)
+
+
+def test_journal_line_after_a_torn_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"event": "be')
+    diary = journal.Journal(path, "ada")
+    diary.end(diary.begin("deploy", Entry("i", "1", "s"), None))
+    assert [entry.version for entry in diary.state().stack] == ["1"]
+
+
+@pytest.mark.parametrize("version", ["", ".", "..", "../1", "1/2", "-1", "1 2", "1\n"])
+def test_version_that_is_no_name_is_refused(version: str) -> None:
+    with pytest.raises(Refused):
+        layout.checked_version(version)
+
+
+@pytest.mark.parametrize("root", ["relative", "/a*b", "/a[b]", "/a?b", "/a\nb", "/" + "é" * 41])
+def test_root_that_cannot_work_is_refused(root: str) -> None:
+    with pytest.raises(Refused):
+        layout.layout(root)
+
+
+@pytest.mark.parametrize("value", [True, None, [], {}, "a\0b"])
+def test_environment_that_is_no_text_is_refused(value: object) -> None:
+    with pytest.raises(Refused, match="NAME"):
+        layout.checked_environment({"NAME": value})
+
+
+def test_instance_is_named_by_artifact_and_environment() -> None:
+    names = [
+        layout.instance_id("s", {}),
+        layout.instance_id("t", {}),
+        layout.instance_id("s", {"A": "1"}),
+        layout.instance_id("s", {"A": "2"}),
+    ]
+    assert len(set(names)) == 4
+    assert {len(name) for name in names} == {12}
+
+
+def test_connections_are_counted_without_the_listener() -> None:
+    table = b"""Num       RefCount Protocol Flags    Type St Inode Path
+0000000000000000: 00000002 00000000 00010000 0001 01 20 /r o/t/run/a.sock
+0000000000000000: 00000003 00000000 00000000 0001 03 21 /r o/t/run/a.sock
+0000000000000000: 00000002 00000000 00000000 0001 02 0 /r o/t/run/a.sock
+0000000000000000: 00000003 00000000 00000000 0001 03 22 /r o/t/run/b.sock
+0000000000000000: 00000003 00000000 00000000 0001 03 23
+""".splitlines(keepends=True)
+    assert traffic.busy(table, Path("/r o/t/run/a.sock")) == 2
+
+
+def test_tail_hides_words(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("a\nthe word is open-sesame-now\n")
+    hidden = ["open-sesame", "open-sesame-now"]
+    assert files.tail(log, 1, hidden) == ["the word is ***"]
+
+
+def test_file_is_whole_or_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    files.write(path, "old", 0o600)
+    with pytest.raises(UnicodeEncodeError):
+        files.write(path, "new\udcff")
+    assert path.read_text() == "old"
+    assert path.stat().st_mode & 0o777 == 0o600
