@@ -147,7 +147,8 @@ def test_a_remote_that_refuses_is_an_error_and_the_event_stays_here(toy: Toy) ->
 
 def test_a_writer_killed_at_any_time_leaves_a_whole_ledger(toy: Toy) -> None:
     script = (
-        "from pathlib import Path\nfrom delivery.git import Git\nfrom delivery.ledger import Ledger\n"
+        "from pathlib import Path\nfrom delivery.git import Git\n"
+        "from delivery.ledger import Ledger\n"
         "from delivery.event import Event, now\n"
         f"ledger = Ledger(Git(Path({str(toy.root)!r})))\n"
         f"while True: ledger.append(Event('passed', 'unit', '{COMMIT}', now(), 'Ada', 'test'))\n"
