@@ -136,9 +136,9 @@ def test_killed_supervisor_is_replaced_and_its_orphans_make_way(live: Site) -> N
     with load(live.url, clients=2, pause=0.02) as running:
         run = live.deploy(live.wheel("1.1"))
     assert run.ok, run.output
-    # Only when the old front has left the port and the new one has it not yet is nobody there.
-    refused = sum(n for why, n in running.count.reasons.items() if "refused" in why)
-    assert running.count.failed == refused, running.count.reasons
+    # Only who comes between the old front and the new one is turned away.
+    assert [why for why in running.count.reasons if " new " not in why or "status" in why] == []
+    assert running.count.failed <= 100
     assert live.instances() == {"1.1"}
     assert not orphans & {p.pid for p in live.processes()}
     assert not live.told("live", live.wheel("1.1"))["changed"]

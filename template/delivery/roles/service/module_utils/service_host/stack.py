@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import http.client
 import os
@@ -106,13 +107,17 @@ class Stack:
     def replace_front(self, left: list[processes.Process]) -> None:
         """Put a new front in the place of the old, or of one that a killed supervisor left.
 
-        Who holds the port has to go before the next can have it: for some 0.1 s new connections
-        are turned away. Nobody who is connected loses a thing.
+        Who holds the port has to go before the next can have it: connections made in that part of
+        a second are turned away. Nobody whose request was taken loses it.
         """
         live = self.layout.live()
         self.wait(lambda: live is None or _accepts(self.layout.socket(live)), START_SECONDS)
         with self.parting():
             processes.end(left, [], START_SECONDS)
+            if left:
+                # The kernel takes a program from a process before it takes its sockets.
+                free = functools.partial(processes.port_is_free, self.address, self.port)
+                self.wait(free, START_SECONDS)
             self.supervisor.restart(FRONT)
             self.wait_for_front()
 

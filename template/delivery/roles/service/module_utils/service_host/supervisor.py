@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import Refused
-from .files import write
+from .files import tail, write
 from .layout import Layout
 from .probe import ask, over_unix
 
@@ -60,7 +60,13 @@ class Supervisor:
         """Call a method of supervisor; faults that may be ignored give None."""
         body = xmlrpc.client.dumps(arguments, f"supervisor.{method}")
         try:
-            answer = ask(over_unix(self.socket), "POST", "/RPC2", 10.0, body)[1]
+            status, answer = ask(over_unix(self.socket), "POST", "/RPC2", 10.0, body)
+            if status != 200:
+                raise Refused(
+                    f"Supervisor in {self.layout.root} failed at {method} with status {status}:"
+                    f" see {self.layout.log / 'supervisord.log'}.",
+                    tail(self.layout.log / "supervisord.log"),
+                )
             return xmlrpc.client.loads(answer)[0][0]
         except xmlrpc.client.Fault as error:
             if error.faultCode in ignore:
