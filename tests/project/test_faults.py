@@ -66,7 +66,9 @@ def publish(service: Service) -> None:
 
 def acceptance(service: Service) -> None:
     (service.root / "tests/acceptance/features/wrong.feature").write_text(
-        "Feature: A wrong claim\n  Scenario: Nobody wrote this step\n    Given the moon is green\n"
+        "Feature: A wrong claim\n  @browser\n  Scenario: It says goodbye\n"
+        "    Given a visitor who opens the page in a browser\n"
+        '    Then the browser shows "Goodbye"\n'
     )
 
 
@@ -94,6 +96,10 @@ FAULTS: dict[Callable[[Service], None], str] = {
 }
 
 
+# What a red stage leaves for whoever mends it, beside its log: here, what the browser showed.
+EVIDENCE = {"acceptance": ".delivery/reports/acceptance/It-says-goodbye.png"}
+
+
 @pytest.mark.parametrize("plant", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_fault_turns_its_stage_red_and_nothing_goes_on(
     green: Service, plant: Callable[[Service], None]
@@ -108,6 +114,7 @@ def test_a_fault_turns_its_stage_red_and_nothing_goes_on(
         f"{stage} failed"
     ], said
     assert "the whole log: .delivery/logs/" in said
+    assert list(green.root.glob(EVIDENCE.get(stage, "*")))
     assert green.version() == before
 
 
