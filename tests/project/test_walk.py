@@ -19,7 +19,7 @@ STAGES = ["lint", "unit", "build", "integration", "docs", "publish", "acceptance
 
 @pytest.fixture(scope="module")
 def accepted(service: Service) -> Service:
-    """Return the service with its first commit in acceptance too, whatever was tried there since."""
+    """Return the service with its first commit in acceptance too, whatever was tried there."""
     service.delivery("run", "acceptance")
     return service
 
