@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,23 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # What would lead git, Copier or the service away from what a test set up.
 LEAKS = ("GIT_", "COPIER_", "DELIVERY_", "SERVICE_", "TOX_", "VIRTUAL_ENV", "PYTHONPATH", "CI")
+
+# What a marked test needs of the machine, whether it is there, and how to have it.
+NEEDS = {
+    "root": (os.geteuid() == 0, "run it as root"),
+    "browser": (
+        bool(shutil.which("chromium") and shutil.which("chromedriver")),
+        "apt-get install chromium chromium-driver",
+    ),
+}
+IN_CI = "CI" in os.environ
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out, visibly, what this machine cannot run; in CI that is a failure."""
+    for name, (there, remedy) in NEEDS.items():
+        if item.get_closest_marker(name) and not there:
+            (pytest.fail if IN_CI else pytest.skip)(f"needs {name}: {remedy}")
 
 
 @pytest.fixture(autouse=True)
