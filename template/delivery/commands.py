@@ -103,7 +103,11 @@ def rollback(project: Project, name: str, wanted: str | None, reason: str | None
     left = project.live(name)
     hosts = environment.rollback(project.config, name, version, event.author(project.git))
     told = next(iter(hosts.values()))
-    now = project.artifact(told["sha256"])
+    # The hosts know what they had before this ledger began.
+    unknown = artifact.Artifact(
+        project.config.name, told["version"], told["sha256"], told["commit"]
+    )
+    now = project.artifact(told["sha256"]) or unknown
     gone = project.artifact(left.sha256) if left and left.sha256 != told["sha256"] else None
     if gone:
         project.record("rolled-back", stage.name, gone, **_where(name, hosts), reason=reason)
