@@ -199,8 +199,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
         scratch, data = Path(folder), Path(folder, "data")
         os.environ["XDG_DATA_HOME"] = str(data)
-        for name in ("PYTHONDONTWRITEBYTECODE", "TOX_ENV_NAME", "VIRTUAL_ENV"):
-            os.environ.pop(name, None)
+        # What tox told this run of itself would lead the project's own tox to the wrong folder.
+        for name in [name for name in os.environ if name.startswith(("TOX_", "VIRTUAL_ENV"))]:
+            del os.environ[name]
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         template, root = scratch / "template", scratch / NAME
         template.mkdir()
         shutil.copy(HERE.parent / "copier.yml", template)
