@@ -40,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     stop.add_argument("environments", nargs="*", metavar="ENV", help="default: all")
     sub.add_parser("build", help="(in tox) build the artifact of the commit")
     sub.add_parser("publish", help="(in tox) put the artifact into the index")
+    install = sub.add_parser("install", help="install the artifact from the index, afresh")
+    install.add_argument("folder", type=Path, metavar="FOLDER")
     execute = sub.add_parser("exec", help="run a command told what is under test in an environment")
     execute.add_argument("environment", metavar="ENV")
     execute.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND")
@@ -67,6 +69,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             commands.build(project)
         case "publish":
             commands.publish(project)
+        case "install":
+            commands.install(project, args.folder)
         case "deploy":
             commands.deploy(project, args.environment, args.artifact, args.force, args.reason)
         case "rollback":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import Any
 
-from . import artifact, environment, event, gate, index
+from . import artifact, environment, event, gate, index, tools
 from .config import BUILD
 from .errors import DeliveryError, Refused, UsageError
 from .project import Project
@@ -46,6 +50,40 @@ def publish(project: Project) -> None:
     if new:
         project.record("published", "publish", made)
     print(f"{made.wheel} {'is in' if new else 'was already in'} {project.config.index}")
+
+
+def install(project: Project, folder: Path) -> None:
+    """Install the commit's artifact from the index, as others get it, into a fresh environment.
+
+    Args:
+        project: the project.
+        folder: the environment; one that was there is made anew. ``release.json`` in it says what
+            was installed.
+
+    Raises:
+        UsageError: the folder holds something else.
+        Refused: the index has other bytes than were built.
+        DeliveryError: there is no artifact, or it cannot be installed.
+    """
+    made = project.artifact()
+    if made is None:
+        raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
+    if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
+        raise UsageError(f"{folder} is no virtual environment: name a folder that is not there yet")
+    wheel = index.fetch(project.config.index, project.config.name, made)
+    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.NamedTemporaryFile(suffix=".txt") as lock:
+        lock.write(artifact.lock(project.git, made))
+        lock.flush()
+        try:
+            tools.fill(
+                folder, ["--require-hashes", "-r", lock.name], ["--no-deps", str(wheel.resolve())]
+            )
+        except (subprocess.CalledProcessError, OSError) as error:
+            raise DeliveryError(f"{made.wheel} cannot be installed: {error}") from None
+    about = {"name": project.config.name, **vars(made)}
+    (folder / "release.json").write_text(json.dumps(about, indent=2) + "\n")
+    print(f"{made.version} is installed in {folder}")
 
 
 def deploy(

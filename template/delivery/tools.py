@@ -33,27 +33,37 @@ def tox(root: Path) -> list[str]:
         for old in folder.parent.glob("tools-*"):
             shutil.rmtree(old)
         try:
-            uv = shutil.which("uv")
-            venv.create(folder, with_pip=uv is None, symlinks=True)
-            install = (
-                [uv, "pip", "install", "--compile-bytecode"]
-                if uv
-                else [str(python), "-m", "pip", "install"]
-            )
-            into = ["--python", str(python)] if uv else []
-            subprocess.run(
-                [*install, *into, "--quiet", "--require-hashes", "-r", str(pins)],
-                check=True,
-                stdin=subprocess.DEVNULL,
-            )
+            fill(folder, ["--require-hashes", "-r", str(pins)])
         except (subprocess.CalledProcessError, OSError) as error:
-            shutil.rmtree(folder, ignore_errors=True)
             raise DeliveryError(
                 f"the tools in {PINS} cannot be installed ({error}): look above; Debian needs"
                 " apt-get install python3-venv, and everywhere a package index within reach"
             ) from None
         done.touch()
     return [str(python), "-m", "tox", "-c", str(root / "tox.toml")]
+
+
+def fill(folder: Path, *installs: list[str]) -> None:
+    """Make a virtual environment, by uv where it is there, else by pip; none is left half made.
+
+    Args:
+        folder: where it shall be.
+        installs: one list of pip's arguments for each call of it.
+
+    Raises:
+        OSError: this Python cannot make virtual environments.
+        subprocess.CalledProcessError: something cannot be installed; the output says what.
+    """
+    uv, python = shutil.which("uv"), str(folder / "bin" / "python")
+    pip = [uv, "pip", "install", "--compile-bytecode"] if uv else [python, "-m", "pip", "install"]
+    into = ["--python", python, "--quiet"] if uv else ["--quiet"]
+    try:
+        venv.create(folder, with_pip=uv is None, symlinks=True)
+        for arguments in installs:
+            subprocess.run([*pip, *into, *arguments], check=True, stdin=subprocess.DEVNULL)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def ansible_playbook() -> Path | None:

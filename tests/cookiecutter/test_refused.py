@@ -88,7 +88,7 @@ def test_no_copier(
     done = door(skeleton, typed="", python=bare, PATH=str(tools))
     assert done.returncode == 1
     assert done.stderr == (
-        "Copier 9.17.2 or newer renders this project, and there is none: get it with "
+        "Copier 9.19.0 or newer renders this project, and there is none: get it with "
         "`uv tool install copier` or `pipx install copier`, then try again.\n"
     )
     assert "called" not in done.stdout

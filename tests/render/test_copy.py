@@ -67,7 +67,7 @@ def test_an_update_keeps_what_is_yours(repository: Path, tmp_path: Path) -> None
     for name, old, new in [
         ("README.md.jinja", "# ", "# The new "),
         ("docs/conf.py", "furo", "alabaster"),
-        (".flake8", "[flake8]", "# Newer.\n[flake8]"),
+        ("{% if linter == 'flake8' %}.flake8{% endif %}", "[flake8]", "# Newer.\n[flake8]"),
         ("tox.toml.jinja", "# The stages", "# All stages"),
     ]:
         text = (source / name).read_text(encoding="utf-8")

@@ -58,7 +58,7 @@ def test_what_is_managed_is_small(default: Path) -> None:
     managed = {name for name in found - pins if not name.startswith(TEAMS_OWN)}
     assert len({name for name in found if not name.startswith("delivery/")}) <= 32
     assert len(found) <= 80
-    assert sum(code_lines(default / name) for name in managed) <= 3200
+    assert sum(code_lines(default / name) for name in managed) <= 3400
     assert max(lines(default / name) for name in managed if name.endswith(".py")) <= 300
 
 
@@ -94,12 +94,19 @@ def test_nothing_depends_on_the_day(default: Path) -> None:
 def test_the_answers_are_noted_and_nothing_else(default: Path) -> None:
     assert {key for key in files.answers(default) if not key.startswith("_")} == {
         "project_name",
+        "kind",
+        "framework",
         "description",
         "author_name",
         "author_email",
+        "repository_url",
         "license",
-        "python_floor",
+        "linter",
         "ci",
+        "distribution_name",
+        "import_name",
+        "python_floor",
+        "environments",
     }
 
 

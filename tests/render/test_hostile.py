@@ -42,8 +42,21 @@ BAD_NAMES = {
     "x" * 41: "at most 40",
     "Calendar": "hide Python's own",
     "Delivery": "the project needs",
+    "Print": "hide Python's own",
+    "Lpt1": "no folder on Windows",
     "Python Json Logger": "the project needs",
 }
+BAD_IMPORTS = [
+    "acme.class",
+    "acme.",
+    ".acme",
+    "acme..billing",
+    "Acme",
+    "json.more",
+    "con.sole",
+    "list",
+]
+BAD_URLS = ["x", "ftp://a.b/c", "https://", "https://a b/c", "https://a.b", "https://a.b/c\nd"]
 BAD_EMAILS = ["ada", "ada@", "@example.org", "ada@example", "a da@b.org", "a@b.org\n", "a@b@c.d"]
 
 
@@ -72,7 +85,7 @@ def test_no_other_file_depends_on_free_text(render: Render, default: Path) -> No
     assert other == {".copier-answers.yml", "LICENSE", "README.md", "pyproject.toml"}
 
 
-def refused(render: Render, folder: Path, **answers: str) -> str:
+def refused(render: Render, folder: Path, **answers: object) -> str:
     """Copy, see it refused and nothing written; return what was said."""
     target = folder / "project"
     with pytest.raises(ValueError) as error:
@@ -99,8 +112,42 @@ def test_bad_email(render: Render, tmp_path: Path, email: str) -> None:
     assert "ada@example.org" in refused(render, tmp_path, author_email=email)
 
 
+@pytest.mark.parametrize("name", BAD_IMPORTS)
+def test_bad_import_name(render: Render, tmp_path: Path, name: str) -> None:
+    assert "ackage" in refused(render, tmp_path, import_name=name)
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+def test_bad_repository(render: Render, tmp_path: Path, url: str) -> None:
+    assert "https://github.com/acme/billing" in refused(render, tmp_path, repository_url=url)
+
+
 @pytest.mark.parametrize(
-    ("question", "value"), [("license", "WTFPL"), ("python_floor", "2.7"), ("ci", ["cron"])]
+    ("question", "value"),
+    [("distribution_name", "Up"), ("distribution_name", "a--b"), ("distribution_name", "flask")],
+)
+def test_bad_distribution(render: Render, tmp_path: Path, question: str, value: str) -> None:
+    assert question in refused(render, tmp_path, **{question: value})
+
+
+@pytest.mark.parametrize("name", ["", "Up", "a b", "nul", "-x", "a/b"])
+def test_bad_command(render: Render, tmp_path: Path, name: str) -> None:
+    assert "command_name" in refused(render, tmp_path, kind="cli", command_name=name)
+
+
+def test_an_answer_that_nothing_asks_for_is_told(render: Render, tmp_path: Path) -> None:
+    said = refused(render, tmp_path, projct_name="Typo", lintr="ruff")
+    assert "Nothing asks for lintr, projct_name;" in said
+    assert "project_name kind framework" in said
+
+
+def test_acceptance_cannot_be_left_out(render: Render, tmp_path: Path) -> None:
+    assert "Keep acceptance" in refused(render, tmp_path, environments=["production"])
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [("license", "WTFPL"), ("python_floor", "2.7"), ("ci", ["cron"]), ("kind", "app")],
 )
 def test_bad_choice(render: Render, tmp_path: Path, question: str, value: str) -> None:
     assert "nvalid choice" in refused(render, tmp_path, **{question: value})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 import sys
@@ -17,6 +18,9 @@ from tests.render.conftest import Render
 LICENSES = {
     "MIT": ("MIT", "MIT License"),
     "BSD-3-Clause": ("BSD-3-Clause", "BSD 3-Clause License"),
+    "Apache-2.0": ("Apache-2.0", "Apache License"),
+    "MPL-2.0": ("MPL-2.0", "Mozilla Public License Version 2.0"),
+    "GPL-3.0-or-later": ("GPL-3.0-or-later", "GNU GENERAL PUBLIC LICENSE"),
     "Proprietary": ("LicenseRef-Proprietary", "All rights reserved."),
 }
 WORKFLOW = ".github/workflows/delivery.yml"
@@ -40,6 +44,21 @@ def test_every_question_has_a_default_and_help(questions: dict[str, Any]) -> Non
 def test_nothing_needs_trust(root: Path) -> None:
     settings = yaml.safe_load((root / "copier.yml").read_text(encoding="utf-8"))
     assert not {"_tasks", "_migrations", "_jinja_extensions"} & settings.keys()
+
+
+def test_what_can_be_answered_is_what_is_asked(questions: dict[str, Any]) -> None:
+    asked = [name for name, question in questions.items() if question.get("when", True)]
+    assert questions["known_answers"]["default"].split() == asked
+
+
+def test_ten_questions_are_asked_at_most(questions: dict[str, Any]) -> None:
+    asked = [what for what in questions.values() if what.get("when", True)]
+    assert sum(what.get("ask", True) for what in asked) <= 10
+
+
+def test_the_builtins_are_those_of_python(questions: dict[str, Any]) -> None:
+    public = {name for name in dir(builtins) if name.islower() and not name.startswith("_")}
+    assert set(questions["python_builtins"]["default"].split()) >= public - {"copyright", "credits"}
 
 
 def test_the_keywords_are_those_of_python(questions: dict[str, Any]) -> None:
@@ -71,9 +90,13 @@ def test_license(render: Render, questions: dict[str, Any], license: str) -> Non
     text = (project / "LICENSE").read_text(encoding="utf-8")
     assert files.toml(project)["project"]["license"] == expression
     assert words in text
-    assert "Copyright (c) Ada & Co" in text
-    assert text == text.strip() + "\n"
-    assert [words in text for _, words in LICENSES.values()].count(True) == 1
+    # The longer ones are to be kept word for word.
+    if license in ("MIT", "BSD-3-Clause", "Proprietary"):
+        assert "Copyright (c) Ada & Co" in text
+    assert text.endswith("\n")
+    assert text.split("\n\n")[0].strip() and "\n\n\n\n\n" not in text
+    others = [other for name, (_, other) in LICENSES.items() if name != license]
+    assert not [other for other in others if other in text.splitlines()]
 
 
 @pytest.mark.parametrize("floor", ["3.11", "3.12", "3.13"])
@@ -116,6 +139,73 @@ def test_names(render: Render, name: str, distribution: str, package: str) -> No
     # The formatter would break a longer line, and the project would begin red.
     sources = [path for path in project.rglob("*.py") if "delivery" not in path.parts]
     assert max(len(line) for path in sources for line in path.read_text().splitlines()) <= 100
+
+
+def test_names_of_ones_own(render: Render) -> None:
+    names = {"distribution_name": "acme-billing", "import_name": "acme.billing"}
+    project = render(project_name="Invoices", kind="cli", command_name="bill", **names)
+    config = files.toml(project)
+    assert config["project"]["name"] == "acme-billing"
+    assert config["project"]["scripts"] == {"bill": "acme.billing.cli:main"}
+    assert config["tool"]["setuptools"]["package-data"] == {"acme.billing": ["py.typed"]}
+    assert (project / "src" / "acme" / "billing" / "py.typed").exists()
+    assert not (project / "src" / "acme" / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("kind", ["library", "cli"])
+def test_what_is_not_deployed_has_nothing_to_deploy_with(render: Render, kind: str) -> None:
+    project = render(kind=kind)
+    delivery = {path.name for path in (project / "delivery").iterdir()}
+    assert delivery == {path.name for path in (project / "delivery").glob("*.py")}
+    assert "ansible" not in (project / "tox.toml").read_text()
+    assert list(files.toml(project, "delivery.toml")["stages"])[-1] == "acceptance"
+
+
+@pytest.mark.parametrize(
+    ("environments", "needs"),
+    [
+        (["acceptance"], {}),
+        (["acceptance", "staging"], {"staging": "acceptance"}),
+        (["acceptance", "production"], {"production": "acceptance"}),
+        (
+            ["production", "acceptance", "staging"],
+            {"staging": "acceptance", "production": "staging"},
+        ),
+    ],
+)
+def test_environments(render: Render, environments: list[str], needs: dict[str, str]) -> None:
+    project = render(environments=environments)
+    stages = files.toml(project, "delivery.toml")["stages"]
+    deploying = {name: stage for name, stage in stages.items() if "environment" in stage}
+    assert {name: stage["needs"] for name, stage in deploying.items() if name != "acceptance"} == {
+        name: [need] for name, need in needs.items()
+    }
+    inventories = {path.name for path in (project / "delivery" / "inventories").iterdir()}
+    assert inventories == deploying.keys() == set(environments)
+    assert set(environments) < files.toml(project, "tox.toml")["env"].keys()
+    ports = re.findall(
+        r"service_port: (\d+)",
+        "".join(path.read_text() for path in project.glob("delivery/inventories/*/hosts.yml")),
+    )
+    assert len(set(ports)) == len(environments)
+
+
+@pytest.mark.parametrize("linter", ["flake8", "ruff"])
+def test_linter(render: Render, linter: str) -> None:
+    project = render(linter=linter)
+    tools = files.toml(project)["tool"].keys() & {"black", "isort", "ruff"}
+    assert tools == ({"ruff"} if linter == "ruff" else {"black", "isort"})
+    assert (project / ".flake8").exists() is (linter == "flake8")
+    commands = str(files.toml(project, "tox.toml")["env"]["lint"]["commands"])
+    assert ("flake8" in commands, "ruff" in commands) == (linter == "flake8", linter == "ruff")
+    pins = (project / "requirements" / "dev.txt").read_text()
+    assert ("flake8==" in pins, "ruff==" in pins) == (linter == "flake8", linter == "ruff")
+
+
+def test_repository(render: Render) -> None:
+    project = files.toml(render(repository_url="https://git.example.org/a/b"))["project"]
+    assert project["urls"] == {"Repository": "https://git.example.org/a/b"}
+    assert "urls" not in files.toml(render())["project"]
 
 
 def test_email(render: Render) -> None:

@@ -1,4 +1,4 @@
-"""What the service knows how to do, free of any web: a pure function, easy to test."""
+"""What it knows how to do, free of anything around it: a pure function, easy to test."""
 
 
 def greet(name: str, greeting: str = "Hello") -> str:

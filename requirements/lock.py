@@ -1,0 +1,77 @@
+"""Write the exact versions that projects start with: one `prod.txt` for each flavour, one `dev.txt`
+for each flavour and linter, one `tools.txt` for all. `tox run -e lock` runs it.
+
+Every combination is rendered and locked by what a project itself locks with.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+import copier
+
+ROOT = Path(__file__).resolve().parents[1]
+PINS = ROOT / "template" / "requirements"
+FLAVOURS: dict[str, dict[str, str]] = {
+    "flask": {"framework": "flask"},
+    "fastapi": {"framework": "fastapi"},
+    "django": {"framework": "django"},
+    "library": {"kind": "library"},
+    "cli": {"kind": "cli"},
+}
+LINTERS = ("flake8", "ruff")
+
+
+def kept(flavour: str, linter: str) -> dict[str, str]:
+    """Name the file in the template that a file of a project's `requirements/` comes from."""
+    return {
+        "prod.txt": f"{{% if flavour == '{flavour}' %}}prod.txt{{% endif %}}",
+        "dev.txt": f"{{% if (flavour, linter) == ('{flavour}', '{linter}') %}}dev.txt{{% endif %}}",
+        "tools.txt": "tools.txt",
+    }
+
+
+def main(upgrade: list[str]) -> None:
+    """Renew every file; `upgrade` holds options for uv, like `--upgrade`."""
+    with tempfile.TemporaryDirectory(prefix="lock-") as scratch:
+        template, target = Path(scratch, "template"), Path(scratch, "project")
+        shutil.copytree(ROOT / "template", template / "template")
+        shutil.copy(ROOT / "copier.yml", template)
+        for flavour, answers in FLAVOURS.items():
+            for linter in LINTERS:
+                data = {**answers, "linter": linter}
+                settings = copier.Settings()
+                copier.run_copy(
+                    str(template), target, data, defaults=True, quiet=True, settings=settings
+                )
+                names = kept(flavour, linter)
+                for name, source in names.items():
+                    if (PINS / source).exists():
+                        shutil.copy(PINS / source, target / "requirements" / name)
+                compile_pins(target, upgrade)
+                for name, source in names.items():
+                    shutil.copy(target / "requirements" / name, PINS / source)
+                    print(source, flush=True)
+                shutil.rmtree(target)
+
+
+def compile_pins(project: Path, upgrade: list[str]) -> None:
+    """Run the commands of the project's own `lock` environment, as tox would."""
+    (project / "requirements").mkdir(exist_ok=True)
+    table = tomllib.loads((project / "tox.toml").read_text(encoding="utf-8"))["env"]["lock"]
+    for command in table["commands"]:
+        arguments = [part for part in command if isinstance(part, str)]
+        more = upgrade if len(arguments) < len(command) else []
+        subprocess.run([*arguments, "--no-emit-index-url", *more], cwd=project, check=True)
+    for pins in (project / "requirements").iterdir():
+        assert not re.search("://", pins.read_text(encoding="utf-8")), f"{pins} names an index"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

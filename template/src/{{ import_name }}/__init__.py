@@ -1,1 +1,0 @@
-"""The service. `app` has its pages, `ops` what operations asks, `server` what runs it."""
