@@ -28,7 +28,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 def release(repository: Path, tag: str, note: str) -> None:
     """Change a file every project has, commit and tag it."""
-    flake8 = repository / "template" / ".flake8"
+    flake8 = repository / "template" / "{% if linter == 'flake8' %}.flake8{% endif %}"
     flake8.write_text(f"# {note}\n" + flake8.read_text(encoding="utf-8"), encoding="utf-8")
     git(repository, "commit", "--quiet", "--all", "--message", note)
     git(repository, "tag", tag)

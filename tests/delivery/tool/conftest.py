@@ -12,6 +12,12 @@ import pytest
 
 TEMPLATE = Path(__file__).parents[3] / "template"
 PINS = TEMPLATE / "requirements"
+# Where a library's pins come from: the fewest.
+PINNED = {
+    "prod.txt": "{% if flavour == 'library' %}prod.txt{% endif %}",
+    "dev.txt": "{% if (flavour, linter) == ('library', 'ruff') %}dev.txt{% endif %}",
+    "tools.txt": "tools.txt",
+}
 
 PYPROJECT = """\
 [build-system]
@@ -115,12 +121,19 @@ class Toy:
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a ``.delivery`` folder with the pinned tox, made once."""
     root = tmp_path_factory.mktemp("tools")
-    shutil.copytree(PINS, root / "requirements")
+    pin(root)
     sys.path.insert(0, str(TEMPLATE))
     from delivery.tools import tox
 
     tox(root)
     return root / ".delivery"
+
+
+def pin(root: Path) -> None:
+    """Give a project its ``requirements``."""
+    (root / "requirements").mkdir(parents=True)
+    for name, source in PINNED.items():
+        shutil.copy(PINS / source, root / "requirements" / name)
 
 
 @pytest.fixture()
@@ -133,7 +146,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
         project.root / "delivery",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    shutil.copytree(PINS, project.root / "requirements")
+    pin(project.root)
     (project.root / "toy").mkdir()
     project.write("toy/__init__.py", '"""A package."""\n')
     project.write("pyproject.toml", PYPROJECT + '\n[tool.setuptools]\npackages = ["toy"]\n')
