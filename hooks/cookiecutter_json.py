@@ -28,16 +28,22 @@ def cookiecutter_json(copier_yml: str) -> str:
     questions: dict[str, Any] = yaml.safe_load(copier_yml)
     asked: dict[str, Any] = {}
     prompts: dict[str, Any] = {}
+    unasked: dict[str, Any] = {}
     multiselect, computed = [], []
     for name, question in questions.items():
         if name.startswith("_") or question.get("when") is False:
+            continue
+        if question.get("multiselect"):
+            multiselect.append(name)
+        if not question.get("ask", True):
+            # Cookiecutter asks for no name that begins so; its command line may still give it.
+            unasked[f"_{name}"] = ""
             continue
         default, choices = question["default"], question.get("choices") or []
         pairs = choices.items() if isinstance(choices, dict) else zip(choices, choices, strict=True)
         labels = {value: label for label, value in pairs}
         asked[name], prompts[name] = default, question["help"]
         if question.get("multiselect"):
-            multiselect.append(name)
             asked[name] = ",".join(default)
             prompts[name] += f' (of {", ".join(labels)}; "," between several, "," alone for none)'
         elif choices:
@@ -49,7 +55,12 @@ def cookiecutter_json(copier_yml: str) -> str:
             prompts[name] += " (nothing: made from the other answers)"
         if name == "project_name":
             asked["project_slug"], prompts["project_slug"] = FOLDER, "In which folder?"
-    private = {"_multiselect": multiselect, "_computed": computed, "_jinja2_env_vars": MARKS}
+    private: dict[str, Any] = {
+        "_multiselect": multiselect,
+        "_computed": computed,
+        "_unasked": list(unasked),
+    }
+    private |= {**unasked, "_jinja2_env_vars": MARKS}
     return json.dumps({**asked, **private, "__prompts__": prompts}, indent=2) + "\n"
 
 

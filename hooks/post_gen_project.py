@@ -63,9 +63,12 @@ def data(context: dict[str, Any]) -> list[str]:
     """Turn the answers into Copier's options."""
     options = []
     for name, answer in context.items():
-        computed = name in context["_computed"] and answer == ""
-        if name.startswith("_") or name == "project_slug" or computed:
+        unasked = name in context["_unasked"]
+        if answer == "" and (unasked or name in context["_computed"]):
             continue
+        if name == "project_slug" or (name.startswith("_") and not unasked):
+            continue
+        name = name.removeprefix("_")
         if name in context["_multiselect"]:
             answer = [part.strip() for part in answer.split(",") if part.strip()]
         text = answer if isinstance(answer, str) else json.dumps(answer)

@@ -12,7 +12,7 @@ import pytest
 from tests.cookiecutter.conftest import Door, Files, made
 
 BAD = {
-    "project_name=class": "which is a Python keyword; choose another name.",
+    "project_name=class": "which has a Python keyword; choose another name.",
     "project_name=../up": "Use ASCII letters and digits",
     f"project_name={300 * 'x'}": "at most",
     "ci=cron": "Invalid choice for 'ci'",

@@ -38,17 +38,23 @@ def test_other_answers_and_a_relative_path(door: Door, skeleton: Path, tmp_path:
         "author_name": LINES[1],
         "author_email": "grace@example.org",
         "license": "Proprietary",
-        "python_floor": "3.13",
+        "kind": "service",
     }
+    # What is not asked has a name that Cookiecutter does not ask for, either.
+    unasked = {"python_floor": "3.13", "import_name": "acme.parcels"}
     pairs = [f"{name}={answer}" for name, answer in answers.items()]
-    done = door("./skeleton.git", "--output-dir", tmp_path, "ci=,", *pairs, cwd=skeleton.parent)
+    pairs += [f"_{name}={answer}" for name, answer in unasked.items()]
+    pairs += ["ci=,", "_environments=acceptance,staging"]
+    done = door("./skeleton.git", "--output-dir", tmp_path, *pairs, cwd=skeleton.parent)
+    lists = {"ci": [], "environments": ["acceptance", "staging"]}
     assert made(done, tmp_path / "parcel-office-2") == copied(
-        skeleton, tmp_path / "copier", ci=[], **answers
+        skeleton, tmp_path / "copier", **answers, **unasked, **lists
     )
 
 
 def test_hostile_text_typed(door: Door, skeleton: Path, tmp_path: Path) -> None:
-    typed = ["Parcel Office", "office", LINES[1], LINES[0], "", "2", "", "github"]
+    texts = ["Parcel Office", "office", "1", "1", LINES[1], LINES[0]]
+    typed = [*texts, "", "https://git.example.org/a/b", "2", "", "github"]
     done = door(skeleton, typed="".join(f"{line}\n" for line in typed))
     assert made(done, tmp_path / "office") == copied(
         skeleton,
@@ -57,6 +63,7 @@ def test_hostile_text_typed(door: Door, skeleton: Path, tmp_path: Path) -> None:
         description=LINES[1],
         author_name=LINES[0],
         license="BSD-3-Clause",
+        repository_url="https://git.example.org/a/b",
     )
 
 
