@@ -58,8 +58,11 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
                 f"no stage {args.stage!r} (delivery.toml has: {', '.join(project.config.stages)})"
             )
         return 0 if pipeline.run(project, project.config.stages[args.stage]) else 1
-    if args.command in ("deploy", "rollback", "stop") and tools.ansible_playbook() is None:
-        return _with_ansible(project, args)
+    if args.command in ("deploy", "rollback", "stop"):
+        if not project.config.environments:
+            raise UsageError("no stage in delivery.toml has an environment: nothing is deployed")
+        if tools.ansible_playbook() is None:
+            return _with_ansible(project, args)
     match args.command:
         case "status":
             report.status(project)

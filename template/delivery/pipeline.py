@@ -138,7 +138,11 @@ def walk(project: Project) -> bool:
         live = project.live(environment_name)
         if live:
             print(f"\n{live.version} is in {environment_name}: {live.url}/")
-            break
+            return True
+    made = project.artifact()
+    if made:
+        wanted = f"{project.config.name}=={made.version}"
+        print(f"\npip install --extra-index-url {project.config.index.as_uri()} {wanted}")
     return True
 
 

@@ -61,7 +61,6 @@ def test_an_older_python_than_the_project_asks_for_is_refused(toy: Toy) -> None:
     ("args", "said"),
     [
         (("run", "brew"), "no stage 'brew' (delivery.toml has: lint, unit, build, publish)"),
-        (("deploy", "moon"), "no stage deploys to 'moon'"),
         (("deploy", "moon", "--force"), "--force needs --reason"),
         (("exec", "moon"), "exec needs a command"),
         (("exec", "moon", "--", "true"), "no stage deploys to 'moon'"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 
 from .conftest import UNIT, Toy
 
+ASK = "import toy, sys; from importlib.metadata import version as v; print(v('toy'), sys.prefix)"
 GREEN = [
     "lint passed",
     "unit passed",
@@ -40,7 +43,37 @@ def test_a_second_walk_of_the_same_commit_runs_nothing(green: Toy) -> None:
     done = green.delivery("walk")
     assert done.returncode == 0
     assert done.stdout.count("before, ") == 4
+    install = done.stdout.splitlines()[-1]
+    assert re.fullmatch(r"pip install --extra-index-url file:///\S+ toy==\S+", install)
     assert green.log() == GREEN
+
+
+def test_what_is_published_can_be_installed_afresh(green: Toy, tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh"
+    for _ in range(2):
+        done = green.delivery("install", str(fresh))
+        assert done.returncode == 0, done.stdout + done.stderr
+    about = json.loads((fresh / "release.json").read_text())
+    said = subprocess.run([fresh / "bin" / "python", "-I", "-c", ASK], capture_output=True)
+    assert said.stdout.decode().split() == [about["version"], str(fresh.resolve())]
+
+
+def test_a_folder_that_holds_something_else_is_not_installed_over(
+    green: Toy, tmp_path: Path
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "letter.txt").write_text("Dear Ada")
+    done = green.delivery("install", str(tmp_path / "theirs"))
+    assert done.returncode == 2
+    assert "no virtual environment" in done.stderr
+    assert [path.name for path in (tmp_path / "theirs").iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize("command", ["stop", "deploy production", "rollback production"])
+def test_without_an_environment_nothing_can_be_deployed(toy: Toy, command: str) -> None:
+    done = toy.delivery(*command.split())
+    assert done.returncode == 2
+    assert "no stage in delivery.toml has an environment" in done.stderr
 
 
 def test_a_new_commit_is_walked_from_the_start(green: Toy) -> None:

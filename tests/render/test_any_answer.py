@@ -1,0 +1,187 @@
+"""Whatever is answered: a project that parses and holds the answers unchanged, or a refusal."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import copier
+import jinja2
+import pytest
+from copier import _template
+from docutils.core import publish_doctree
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.render import files
+from tests.render.test_hostile import HOSTILE
+
+EXAMPLES = 2000
+
+TEXTS = st.one_of(
+    st.text(max_size=80),
+    st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=3).map(" ".join),
+    st.from_regex(r"[\"'\\{}%#$&<>`|*_\[\]:,=+~!-]{1,30}", fullmatch=True),
+)
+NAMES = st.one_of(
+    st.from_regex(r"[A-Za-z]([ _-]?[A-Za-z0-9]){0,39}", fullmatch=True),
+    st.from_regex(r"[a-z][a-z0-9_]{0,9}(\.[a-z][a-z0-9_]{0,9}){0,2}", fullmatch=True),
+    TEXTS,
+)
+ADDRESSES = st.one_of(st.just(""), st.emails(), TEXTS)
+URLS = st.one_of(
+    st.just(""),
+    st.from_regex(r"https?://[a-z0-9.-]{1,20}(/[A-Za-z0-9._~+-]{1,9}){1,3}", fullmatch=True),
+    TEXTS,
+)
+LICENSES = ["MIT", "BSD-3-Clause", "Apache-2.0", "MPL-2.0", "GPL-3.0-or-later", "Proprietary"]
+CHOICES = ["github", "acceptance", "staging", "production"]
+ANSWERS = st.fixed_dictionaries(
+    {"project_name": NAMES},
+    optional={
+        "description": TEXTS,
+        "author_name": TEXTS,
+        "author_email": ADDRESSES,
+        "repository_url": URLS,
+        "distribution_name": NAMES,
+        "import_name": NAMES,
+        "command_name": NAMES,
+        "kind": st.sampled_from(["service", "library", "cli"]),
+        "framework": st.sampled_from(["flask", "fastapi", "django"]),
+        "linter": st.sampled_from(["flake8", "ruff"]),
+        "license": st.sampled_from(LICENSES),
+        "python_floor": st.sampled_from(["3.11", "3.12", "3.13"]),
+        "ci": st.lists(st.just("github"), max_size=1),
+        "environments": st.lists(st.sampled_from(CHOICES[1:]), unique=True),
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def rendered_files(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template, only with the files that answers enter."""
+    folder = tmp_path_factory.mktemp("rendered")
+    shutil.copytree(template, folder, dirs_exist_ok=True)
+    for path in (folder / "template").rglob("*"):
+        if path.is_file() and path.suffix != ".jinja":
+            path.unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def quick() -> Iterator[None]:
+    """Read and compile a source once, not once for every project."""
+    codes: dict[Any, Any] = {}
+    compile_source, load = jinja2.Environment.compile, _template.load_template_config
+
+    def compiled(self: jinja2.Environment, source: Any, name: Any = None, *more: Any) -> Any:
+        key = (str(source), name)
+        if key not in codes:
+            codes[key] = compile_source(self, source, name, *more)
+        self.preprocess("")  # Extensions keep a state that compiling would have reset.
+        return codes[key]
+
+    def loaded(path: Path, quiet: bool = False) -> Any:
+        if path not in codes:
+            codes[path] = load(path, quiet)
+        return copy.deepcopy(codes[path])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jinja2.Environment, "compile", compiled)
+        patch.setattr(_template, "load_template_config", loaded)
+        yield
+
+
+PARSED: set[tuple[str, str]] = set()
+
+
+def parse(project: Path) -> None:
+    """Parse every file; a text that was parsed before needs no second time."""
+    for path in [path for path in project.rglob("*") if path.is_file()]:
+        text = path.read_text(encoding="utf-8")
+        kind = path.suffix or path.name
+        if (kind, text) in PARSED:
+            continue
+        if kind == ".rst":
+            # Sphinx knows this directive and this name, docutils does not.
+            plain = text.replace(".. automodule::", ".. Module") + "\n.. |release| replace:: 1\n"
+            publish_doctree(plain, settings_overrides=STRICT)
+        elif kind in files.PARSERS:
+            files.PARSERS[kind](text)
+        PARSED.add((kind, text))
+
+
+STRICT = {"halt_level": 2, "report_level": 2, "warning_stream": False}
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+@given(answers=ANSWERS)
+def test_any_answer(quick: None, rendered_files: Path, answers: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder, "project")
+        try:
+            copier.run_copy(
+                str(rendered_files),
+                project,
+                data=answers,
+                defaults=True,
+                quiet=True,
+                settings=copier.Settings(),
+            )
+        except ValueError as refusal:
+            assert "alidation error for question" in str(refusal)
+            assert not project.exists()
+            return
+        holds(project, answers)
+
+
+def holds(project: Path, answers: dict[str, Any]) -> None:
+    """See that a project parses, and that what it says is what was answered."""
+    parse(project)
+    noted = files.answers(project)
+    for name in answers.keys() & noted.keys():
+        # What is chosen among several is noted in the order of the choices.
+        choice = isinstance(noted[name], list)
+        assert noted[name] == (
+            sorted(answers[name], key=CHOICES.index) if choice else answers[name]
+        )
+    # Not noted is only what this kind of project is not asked.
+    kind = noted["kind"]
+    assert answers.keys() - noted.keys() <= (
+        {"command_name"} if kind == "service" else {"framework", "environments", "command_name"}
+    )
+    config = files.toml(project)["project"]
+    author = {"name": noted["author_name"]}
+    if noted["author_email"]:
+        author["email"] = noted["author_email"]
+    assert config["description"] == noted["description"]
+    assert config["authors"] == [author]
+    assert config["name"] == noted["distribution_name"]
+    assert config.get("urls", {"Repository": ""}) == {"Repository": noted["repository_url"]}
+    package, command = noted["import_name"], noted.get("command_name", noted["distribution_name"])
+    module = {"service": "server", "cli": "cli"}.get(kind)
+    assert config.get("scripts") == (
+        {command: f"{package}.{module}:main"} if module else None
+    ), "the command"
+    readme = [
+        files.markdown(line)
+        for line in (project / "README.md").read_text(encoding="utf-8").split("\n")
+    ]
+    assert readme[0] == f"# {noted['project_name']}"
+    assert f"What it is for: {noted['description']}" in readme
+    if noted["license"] in ("MIT", "BSD-3-Clause", "Proprietary"):
+        text = (project / "LICENSE").read_text(encoding="utf-8")
+        assert f"Copyright (c) {noted['author_name']}" in text
+    stages = files.toml(project, "delivery.toml")["stages"]
+    reached = [stage["environment"] for stage in stages.values() if "environment" in stage]
+    assert reached == noted.get("environments", [])
