@@ -21,6 +21,11 @@ NEEDS = {
         "apt-get install chromium chromium-driver",
     ),
 }
+HOSTS = ("systemd-nspawn", "mmdebstrap", "zstd", "ip", "ssh")
+NEEDS["hosts"] = (
+    os.geteuid() == 0 and all(map(shutil.which, HOSTS)),
+    "as root, apt-get install systemd-container mmdebstrap zstd iproute2 openssh-client",
+)
 IN_CI = "CI" in os.environ
 
 
