@@ -15,8 +15,9 @@ PROJECT = set("""
     README.md delivery.toml docs/conf.py docs/index.rst
     pyproject.toml requirements/dev.txt requirements/prod.txt requirements/tools.txt
     src/hello_delivery/__init__.py src/hello_delivery/app.py src/hello_delivery/greeting.py
-    src/hello_delivery/ops.py src/hello_delivery/py.typed src/hello_delivery/release.py
+    src/hello_delivery/ops.py src/hello_delivery/release.py
     src/hello_delivery/server.py src/hello_delivery/settings.py
+    src/hello_delivery/static/style.css
     src/hello_delivery/templates/index.html tests/acceptance/environment.py
     tests/acceptance/features/greeting.feature tests/acceptance/features/operations.feature
     tests/acceptance/steps/service.py tests/integration/test_wheel.py tests/unit/test_app.py

@@ -70,12 +70,15 @@ def test_the_modules_are_those_of_python(questions: dict[str, Any]) -> None:
     assert set(questions["python_modules"]["default"].split()) >= public
 
 
+@pytest.mark.parametrize("linter", ["flake8", "ruff"])
+@pytest.mark.parametrize("framework", ["flask", "fastapi", "django"])
 def test_the_taken_names_are_what_the_project_needs(
-    questions: dict[str, Any], default: Path
+    render: Render, questions: dict[str, Any], framework: str, linter: str
 ) -> None:
-    pins = "".join(path.read_text() for path in (default / "requirements").iterdir())
+    project = render(framework=framework, linter=linter)
+    pins = "".join(path.read_text() for path in (project / "requirements").iterdir())
     needed = {name.replace("-", "_") for name in re.findall(r"^([a-z0-9-]+)==", pins, re.M)}
-    sources = [path for path in default.rglob("*.py") if "delivery" not in path.parts]
+    sources = [path for path in project.rglob("*.py") if "delivery" not in path.parts]
     text = "\n".join(path.read_text() for path in sources)
     needed |= set(re.findall(r"^(?:from|import) ([a-z_]\w*)", text, re.M))
     others = {"hello_delivery", *questions["python_modules"]["default"].split()}
