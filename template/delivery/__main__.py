@@ -38,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
     back.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
     stop = sub.add_parser("stop", help="stop the service in environments on this machine")
     stop.add_argument("environments", nargs="*", metavar="ENV", help="default: all")
+    template_ = sub.add_parser("template", help="which version of its template the project has")
+    template_.add_argument("--update", action="store_true", help="bring it to the newest")
     sub.add_parser("build", help="(in tox) build the artifact of the commit")
     sub.add_parser("publish", help="(in tox) put the artifact into the index")
     install = sub.add_parser("install", help="install the artifact from the index, afresh")
@@ -68,6 +70,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             report.status(project)
         case "log":
             report.log(project, args.limit)
+        case "template":
+            commands.template(project, args.update)
         case "build":
             commands.build(project)
         case "publish":

@@ -10,7 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import artifact, environment, event, gate, index, tools
+from . import artifact, environment, event, gate, index
+from . import template as origin
+from . import tools
 from .config import BUILD
 from .errors import DeliveryError, Refused, UsageError
 from .project import Project
@@ -201,3 +203,22 @@ def _where(name: str, hosts: dict[str, Any]) -> dict[str, Any]:
 
 def _url(hosts: dict[str, Any]) -> str:
     return str(next(iter(hosts.values())).get("url", ""))
+
+
+def template(project: Project, update: bool) -> None:
+    """Say which version of its template the project has, and update it when asked.
+
+    Raises:
+        Refused: the work tree is dirty.
+        DeliveryError: the template cannot be reached, or the update left conflicts.
+    """
+    found = origin.look(project.git)
+    if not update or not found.moved:
+        print(f"{found}{': python -m delivery template --update' if found.moved else ''}")
+        return
+    changed = origin.update(project.git)
+    lock = "tox run -e lock, " if "pyproject.toml" in changed else ""
+    print(
+        f"updated from {found.current} to {found.newest}, {len(changed)} files, no conflict; next:"
+        f" git diff, {lock}git add --all, git commit, python -m delivery walk"
+    )

@@ -83,8 +83,11 @@ class Git:
         """Return the first line of the commit's message."""
         return self.text("show", "--no-patch", "--format=%s", commit)
 
-    def refuse_dirty(self) -> None:
+    def refuse_dirty(self, rule: str = "only a commit is delivered") -> None:
         """Refuse a work tree with changes: what is tested has to be what is committed.
+
+        Args:
+            rule: why, for the person whose changes they are.
 
         Raises:
             Refused: files are changed, staged or untracked.
@@ -93,8 +96,7 @@ class Git:
         if changed:
             names = ", ".join(line[3:] for line in changed[:3]) + (", …" if changed[3:] else "")
             raise Refused(
-                f"the work tree is dirty ({names}): only a commit is delivered;"
-                " commit the changes, or git stash -u"
+                f"the work tree is dirty ({names}): {rule}; commit the changes, or git stash -u"
             )
 
     def refuse_shallow(self) -> None:

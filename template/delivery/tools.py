@@ -1,4 +1,4 @@
-"""tox, the pipeline's hands: pinned by ``requirements/tools.txt``, made once per content of it."""
+"""The tools of the project's own, each pinned by a file and made once per content of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from .errors import DeliveryError
 
-PINS = Path("requirements", "tools.txt")
+TOX = Path("requirements", "tools.txt")
+COPIER = Path("delivery", "copier.txt")
 
 
 def tox(root: Path) -> list[str]:
@@ -24,23 +25,33 @@ def tox(root: Path) -> list[str]:
     Raises:
         DeliveryError: this Python cannot make virtual environments, or the index is out of reach.
     """
-    pins = root / PINS
-    name = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = root / ".delivery" / f"tools-{name}"
+    return [str(_python(root, TOX, "tox")), "-m", "tox", "-c", str(root / "tox.toml")]
+
+
+def copier(root: Path) -> list[str]:
+    """Return the command line of the project's own Copier, as `tox` does for tox."""
+    return [str(_python(root, COPIER, "copier")), "-m", "copier"]
+
+
+def _python(root: Path, pins: Path, tool: str) -> Path:
+    """Return the Python of the virtual environment that has exactly these pins."""
+    content = (root / pins).read_bytes() + sys.version.encode()
+    name = f"tools-{tool}-{hashlib.sha256(content).hexdigest()[:12]}"
+    folder = root / ".delivery" / name
     python, done = folder / "bin" / "python", folder / "complete"
     if not done.exists():
-        print("making the project's tools (tox), once …", file=sys.stderr, flush=True)
-        for old in folder.parent.glob("tools-*"):
+        print(f"making the project's tools ({tool}), once …", file=sys.stderr, flush=True)
+        for old in folder.parent.glob(f"tools-{tool}-*"):
             shutil.rmtree(old)
         try:
-            fill(folder, ["--require-hashes", "-r", str(pins)])
+            fill(folder, ["--require-hashes", "-r", str(root / pins)])
         except (subprocess.CalledProcessError, OSError) as error:
             raise DeliveryError(
-                f"the tools in {PINS} cannot be installed ({error}): look above; Debian needs"
+                f"the tools in {pins} cannot be installed ({error}): look above; Debian needs"
                 " apt-get install python3-venv, and everywhere a package index within reach"
             ) from None
         done.touch()
-    return [str(python), "-m", "tox", "-c", str(root / "tox.toml")]
+    return python
 
 
 def fill(folder: Path, *installs: list[str]) -> None:

@@ -54,6 +54,12 @@ def test_copy_tells_what_to_do_next(repository: Path, tmp_path: Path, default: P
     assert (noted["_commit"], noted["_src_path"]) == ("v0.1.0", str(repository))
 
 
+def test_a_relative_address_is_noted_as_an_absolute_one(repository: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    run(*(sys.executable, "-m", "copier", "copy", "--defaults", ".", project), cwd=repository)
+    assert files.answers(project)["_src_path"] == str(repository)
+
+
 def test_an_update_keeps_what_is_yours(repository: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     take(repository, project)

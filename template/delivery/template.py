@@ -1,0 +1,163 @@
+"""The template this project came from: whether it moved, and the update to where it is now."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import tools
+from .errors import DeliveryError, UsageError
+from .git import Git
+
+ANSWERS = ".copier-answers.yml"
+MARKER = re.compile(rb"^<{7} before updating\r?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Template:
+    """Where the project came from.
+
+    Attributes:
+        source: the template's address.
+        current: the template's version that the project has.
+        newest: the newest version of the template.
+        moved: whether an update would bring something.
+    """
+
+    source: str
+    current: str
+    newest: str
+    moved: bool
+
+    def __str__(self) -> str:
+        news = f"{self.newest} is out" if self.moved else "that is the newest"
+        return f"this project has {self.current} of {self.source}, and {news}"
+
+
+def look(git: Git) -> Template:
+    """Ask the template which versions it has.
+
+    Args:
+        git: the project's repository.
+
+    Raises:
+        UsageError: the project does not say where it came from.
+        DeliveryError: the template cannot be reached.
+    """
+    source = noted(git, "_src_path")
+    told = json.loads(_copier(git, "check-update", "--output-format", "json"))
+    moved = bool(told["update_available"])
+    return Template(source, told["current_version"], told["latest_version"], moved)
+
+
+def noted(git: Git, key: str) -> str:
+    """Return what Copier noted under a key in the project's answers.
+
+    Raises:
+        UsageError: there are no answers, or they lack it.
+    """
+    path = git.root / ANSWERS
+    answers = path.read_text(encoding="utf-8") if path.exists() else ""
+    found = re.search(rf"^{key}: *(['\"]?)(.+)\1$", answers, re.MULTILINE)
+    if found is None:
+        raise UsageError(f"{ANSWERS} has no {key}: without it nobody knows the template's version")
+    return found[2]
+
+
+def update(git: Git) -> list[str]:
+    """Bring the project to the newest version of its template.
+
+    What the project changed is merged. What it removed stays removed. What only it has stays.
+
+    Args:
+        git: the project's repository.
+
+    Returns:
+        The files that changed.
+
+    Raises:
+        Refused: the work tree is dirty.
+        DeliveryError: files are in conflict, which are named; or the update failed, and the work
+            tree is as it was.
+    """
+    git.refuse_dirty("an update must stand apart from your own changes")
+    rejects = _rejects(git)
+    before = {key: noted(git, key) for key in ("_src_path", "_commit")}
+    with tempfile.TemporaryDirectory(prefix="delivery-template-") as scratch:
+        old = Path(scratch, "old")
+        try:
+            _copier(git, "update", "--defaults", "--quiet", "--conflict", "inline")
+            gone = _names(git, "diff", "--name-only", "--diff-filter=D", "HEAD")
+            if gone:
+                answers = Path(scratch, "answers.yml")
+                answers.write_bytes(git.output("show", f"HEAD:{ANSWERS}"))
+                version = (f"--vcs-ref={before['_commit']}", f"--data-file={answers}")
+                source = (before["_src_path"], str(old))
+                _copier(git, "copy", "--defaults", "--quiet", *version, *source)
+        except BaseException:
+            git.text("reset", "--hard", "--quiet")
+            git.text("clean", "--force", "-d", "--quiet")
+            raise
+        kept = [name for name in gone if _edited(git, name, old)]
+    if kept:
+        git.text("checkout", "--quiet", "HEAD", "--", *kept)
+    found = conflicts(git)
+    found |= dict.fromkeys(kept, "the template removed it, and you had changed it: yours is kept")
+    found |= dict.fromkeys(_rejects(git) - rejects, "holds what did not fit")
+    if found:
+        lines = "".join(f"\n  {name}: {why}" for name, why in sorted(found.items()))
+        raise DeliveryError(
+            f"updated to {noted(git, '_commit')} with conflicts, which only you can solve:{lines}"
+        )
+    return _changed(git)
+
+
+def conflicts(git: Git) -> dict[str, str]:
+    """Return why each file that is in conflict after an update is, by the file's name."""
+    unmerged = {entry.split("\t", 1)[1] for entry in _names(git, "ls-files", "--unmerged")}
+    found = dict.fromkeys(unmerged, "both of you changed it")
+    for name in _changed(git):
+        path = git.root / name
+        places = len(MARKER.findall(path.read_bytes())) if path.is_file() else 0
+        if places:
+            found[name] = f"look for <<<<<<< ({places} place{'s' if places > 1 else ''})"
+    return found
+
+
+def _changed(git: Git) -> list[str]:
+    others = _names(git, "ls-files", "--others", "--exclude-standard")
+    return sorted({*_names(git, "diff", "--name-only", "HEAD"), *others})
+
+
+def _rejects(git: Git) -> set[str]:
+    return set(_names(git, "ls-files", "--others", "--", "*.rej"))
+
+
+def _names(git: Git, command: str, *options: str) -> list[str]:
+    return [name for name in git.text(command, "-z", *options).split("\0") if name]
+
+
+def _edited(git: Git, name: str, pristine: Path) -> bool:
+    """Return whether the project's file is another than the template once gave."""
+    path = pristine / name
+    return not path.is_file() or path.read_bytes() != git.output("show", f"HEAD:{name}")
+
+
+def _copier(git: Git, *arguments: str) -> str:
+    """Run the project's own Copier in its top folder; return what it prints."""
+    done = subprocess.run(
+        [*tools.copier(git.root), *arguments],
+        cwd=git.root,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise DeliveryError(f"copier {arguments[0]} failed, and changed nothing: {said[-1]}")
+    return done.stdout

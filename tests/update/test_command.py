@@ -1,0 +1,161 @@
+"""`python -m delivery template`: what it says, what it refuses, and conflicts nobody can miss."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cookiecutter.conftest import git
+from tests.update.conftest import NEWEST, Begin, content, release, save, take
+
+NEXT = "v99.1.0"
+Template = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def template(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a project."""
+    return subprocess.run(
+        [sys.executable, "-m", "delivery", "template", *options],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def edit(folder: Path, name: str, old: str, new: str) -> None:
+    """Replace text in a file; it has to be there."""
+    path = folder / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text, name
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.fixture
+def project(begin: Begin, future: Path, tools: Path) -> Path:
+    """A project of the newest release, which has its Copier already."""
+    made = begin(NEWEST, future)
+    (made / ".delivery").symlink_to(tools)
+    (made / ".git" / "info" / "exclude").write_text(".delivery\n")
+    return made
+
+
+@pytest.fixture(scope="module")
+def tools(skeleton: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project's Copier, as it makes it itself at the first call."""
+    project = tmp_path_factory.mktemp("tools") / "project"
+    take(skeleton, project, NEWEST, {})
+    git(project, "init", "--quiet")
+    save(project)
+    done = template(project)
+    assert done.returncode == 0, done.stderr
+    assert "making the project's tools (copier), once" in done.stderr
+    return project / ".delivery"
+
+
+def test_nothing_new(project: Path, future: Path) -> None:
+    before = content(project)
+    for options in ([], ["--update"]):
+        done = template(project, *options)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == (f"this project has 99.0.0 of {future}, and that is the newest\n")
+    assert content(project) == before
+
+
+def test_it_moved_and_the_update_is_taken(project: Path, future: Path) -> None:
+    edit(future / "template", ".gitignore.jinja", "build/\n", "build/\ncache/\n")
+    edit(
+        future / "template",
+        "pyproject.toml.jinja",
+        "[dependency-groups]",
+        "# New.\n[dependency-groups]",
+    )
+    release(future, NEXT)
+    said = template(project)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "and 99.1.0 is out: python -m delivery template --update" in said.stdout
+
+    (project / "notes").write_text("mine\n")
+    refused = template(project, "--update")
+    assert refused.returncode == 3
+    assert "the work tree is dirty (notes): an update must stand apart" in refused.stderr
+
+    save(project)
+    done = template(project, "--update")
+    assert done.returncode == 0, done.stderr
+    assert "updated from 99.0.0 to 99.1.0, 3 files, no conflict" in done.stdout
+    assert "tox run -e lock" in done.stdout
+    assert "cache/" in (project / ".gitignore").read_text()
+
+
+def test_conflicts_are_named_and_nothing_is_lost(project: Path, future: Path) -> None:
+    source = future / "template"
+    edit(source, "tox.toml.jinja", '"DELIVERY_*", ', '"DELIVERY_*", "FORCE_COLOR", ')
+    edit(source, "delivery.toml.jinja", "budget = 3\n", "budget = 4\n")
+    (source / "renovate.json").write_text('{"theirs": true}\n')
+    shutil.rmtree(source / "delivery" / "plugins")
+    (source / "delivery" / "ansible.cfg").unlink()
+    (source / "delivery" / "rollback.yml").unlink()
+    release(future, NEXT)
+    edit(project, "tox.toml", '"DELIVERY_*", ', '"DELIVERY_*", "PARCEL_*", ')
+    edit(project, "delivery.toml", "budget = 15", "budget = 20")
+    (project / "renovate.json").write_text('{"ours": true}\n')
+    with (project / "delivery" / "ansible.cfg").open("a") as file:
+        file.write("# ours\n")
+    (project / "delivery" / "plugins" / "ours.py").write_text("# ours\n")
+    save(project)
+
+    done = template(project, "--update")
+
+    assert done.returncode == 1
+    told = done.stderr.splitlines()
+    assert told[0] == "delivery: updated to v99.1.0 with conflicts, which only you can solve:"
+    assert told[1:] == [
+        "  delivery/ansible.cfg: the template removed it, and you had changed it: yours is kept",
+        "  renovate.json: look for <<<<<<< (1 place)",
+        "  tox.toml: look for <<<<<<< (1 place)",
+    ]
+    unmerged = git(project, "ls-files", "--unmerged")
+    assert {line.split("\t")[1] for line in unmerged.splitlines()} == {"renovate.json", "tox.toml"}
+    text = (project / "tox.toml").read_text()
+    assert "PARCEL_*" in text and "FORCE_COLOR" in text
+    text = (project / "renovate.json").read_text()
+    assert "ours" in text and "theirs" in text
+    assert (project / "delivery" / "ansible.cfg").read_text().endswith("# ours\n")
+    assert [path.name for path in (project / "delivery" / "plugins").rglob("*.py")] == ["ours.py"]
+    assert not (project / "delivery" / "rollback.yml").exists()
+    merged = (project / "delivery.toml").read_text()
+    assert "budget = 4" in merged and "budget = 20" in merged
+    assert not list(project.rglob("*.rej"))
+
+
+def test_an_update_that_fails_changes_nothing(project: Path, future: Path) -> None:
+    edit(future / "template", ".gitignore.jinja", "build/\n", "{{ nobody_knows }}\n")
+    release(future, NEXT)
+    before = content(project)
+    done = template(project, "--update")
+    assert done.returncode == 1
+    assert "copier update failed, and changed nothing: " in done.stderr
+    assert "'nobody_knows' is undefined" in done.stderr
+    assert content(project) == before
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_a_template_without_releases_has_commits(future: Path, project: Path) -> None:
+    git(future, "tag", "--delete", *git(future, "tag").split())
+    edit(future / "template", ".gitignore.jinja", "build/\n", "build/\ncache/\n")
+    git(future, "commit", "--quiet", "--all", "--message", "Move")
+    done = template(project, "--update")
+    assert "cache/" in (project / ".gitignore").read_text(), done
+
+
+def test_a_project_that_does_not_say_where_it_came_from(project: Path) -> None:
+    (project / ".copier-answers.yml").unlink()
+    done = template(project)
+    assert done.returncode == 2
+    assert ".copier-answers.yml" in done.stderr

@@ -1,0 +1,128 @@
+"""An edited project: an update brings what is new, and takes nothing that is theirs."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+from delivery.git import Git
+from delivery.template import conflicts
+
+from tests.cookiecutter.conftest import Files
+from tests.update.conftest import (
+    RELEASES,
+    Begin,
+    content,
+    fresh,
+    merged,
+    once,
+    save,
+    update,
+)
+
+# What people change where, and what they add at the end of a file.
+CHANGES = {
+    "pyproject.toml": [
+        ('    "python-json-logger>=4",\n', '    "python-json-logger>=4",\n    "httpx>=0.28",\n'),
+        ('test = ["pytest", ', 'test = ["hypothesis", "pytest", '),
+        ("[tool.black]\nline-length = 100\n", "[tool.black]\nline-length = 120\n"),
+        ("line_length = 100\n", "line_length = 120\n"),
+        ("fail_under = 100\n", "fail_under = 90\n"),
+    ],
+    "tox.toml": [('"GIT_*", "HOME"', '"GIT_*", "PARCEL_*", "HOME"')],
+    "delivery.toml": [
+        ('remote = ""', 'remote = "origin"'),
+        ("[stages.unit]\nbudget = 5\n", "[stages.unit]\nbudget = 20\n"),
+    ],
+    ".flake8": [
+        ("max-line-length = 100\n", "max-line-length = 120\n"),
+        ("E701, E704\n", "E701, E704, B008\n"),
+    ],
+    ".github/workflows/delivery.yml": [
+        (
+            "          DELIVERY_VIA: github\n",
+            "          DELIVERY_VIA: github\n          PARCEL_TOKEN: ${{ secrets.PARCEL_TOKEN }}\n",
+        )
+    ],
+    "delivery/inventories/production/hosts.yml": [
+        ("service_environment: {}", "service_environment: {PARCEL_GREETING: Moin}")
+    ],
+    "src/hello_delivery/settings.py": [("Hello", "Moin")],
+}
+ENDS = {
+    "pyproject.toml": '\n[tool.parcels]\nweight = "kg"\n',
+    "tox.toml": '\n[env.parcels]\ndescription = "weigh"\ncommands = [["true"]]\n',
+    "delivery.toml": '\n[stages.parcels]\nneeds = ["acceptance"]\nbudget = 9\n',
+    ".gitignore": "*.parcel\n",
+}
+WRITTEN = {
+    "README.md": "# Parcels\n\nOurs, all of it.\n",
+    "src/hello_delivery/app.py": '"""Parcels."""\n',
+    "delivery/parcels.yml": "---\nours: true\n",
+    ".github/workflows/parcels.yml": "---\nname: parcels\n",
+}
+REMOVED = (
+    "src/hello_delivery/greeting.py",
+    "tests/unit",
+    "docs/index.rst",
+    "delivery/rollback.yml",
+)
+
+
+def edit(project: Path) -> None:
+    """Make a project one's own, and commit it."""
+    for name, changes in CHANGES.items():
+        text = (project / name).read_text(encoding="utf-8")
+        for old, new in changes:
+            assert text.count(old) == 1, f"{name} does not have once: {old}"
+            text = text.replace(old, new)
+        (project / name).write_text(text, encoding="utf-8")
+    for name, end in ENDS.items():
+        with (project / name).open("a", encoding="utf-8") as file:
+            file.write(end)
+    for name, text in WRITTEN.items():
+        (project / name).write_text(text, encoding="utf-8")
+    for name in REMOVED:
+        if (project / name).is_dir():
+            shutil.rmtree(project / name)
+        else:
+            (project / name).unlink()
+    save(project)
+
+
+def changes(old: Files, new: Files) -> dict[str, list[str]]:
+    """Say by file which lines one has to take out of ``old`` and to put in to have ``new``."""
+    found = {}
+    for name in old.keys() | new.keys():
+        before, after = (
+            side[name][1].decode().splitlines() if name in side else [] for side in (old, new)
+        )
+        lines = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]
+        found[name] = lines
+    return {name: lines for name, lines in found.items() if lines and name != ".copier-answers.yml"}
+
+
+@pytest.mark.parametrize("tag", RELEASES)
+def test_an_edited_project_keeps_all_that_is_its_own(
+    skeleton: Path, begin: Begin, tag: str
+) -> None:
+    project = begin(tag)
+    given = content(project)
+    edit(project)
+    edited = content(project)
+    update(project)
+    after = content(project)
+
+    assert not conflicts(Git(project))
+    assert not list(project.rglob("*.rej"))
+    assert once(after) == once(edited)
+    # What differs from a fresh copy is what was edited, line by line.
+    assert changes(merged(fresh(project, skeleton)), merged(after)) == changes(
+        merged(given), merged(edited)
+    )
+    assert not [name for name in REMOVED if (project / name).exists()]
+    assert "parcels" in tomllib.loads((project / "tox.toml").read_text())["env"]
+    assert list(tomllib.loads((project / "delivery.toml").read_text())["stages"])[-1] == "parcels"
