@@ -1,21 +1,132 @@
-"""Four hosts for all tests of this folder."""
+"""Four hosts for all tests of this folder, and a service on them."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.delivery.role.conftest import DELIVERY, ROLE, Run, vars_of
+from tests.delivery.role.wheels import NAME, REQUIREMENTS, Wheel, wheel
+
 from .base import base
+from .host import CONTROLLER, Host
+from .index import fill
 from .lab import Lab
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "walking-skeleton")
+INDEX = f"http://{CONTROLLER}:8080/simple"
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    """Four hosts that are up; a test that takes one down brings it up again."""
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Four hosts that are up, and reach a package index; a test leaves them up."""
+    folder = tmp_path_factory.mktemp("index")
+    fill(folder, [REQUIREMENTS, ROLE / "files/caddy.txt"])
     with Lab(base(CACHE), 4) as made:
+        serve = ["-m", "http.server", "--bind", CONTROLLER, "8080", "--directory", str(folder)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        server = made.start([sys.executable, *serve], **quiet)
         yield made
+    server.wait()
+
+
+@dataclass
+class Service:
+    """A service on some hosts of a lab."""
+
+    lab: Lab
+    work: Path
+    names: tuple[str, ...]
+    variables: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def hosts(self) -> list[Host]:
+        """The hosts it is on."""
+        return [self.lab[name] for name in self.names]
+
+    def wheel(self, version: str, fault: str = "", extra: str = "") -> Wheel:
+        """Return a wheel."""
+        return wheel(self.work / "wheels", version, fault, extra)
+
+    def command(self, playbook: str, *options: str, **variables: object) -> list[str]:
+        """Return the command that runs a playbook."""
+        service = {
+            **self.lab.variables,
+            "service_init": "systemd",
+            "service_root": f"/opt/{NAME}",
+            "service_address": "0.0.0.0",
+            "service_port": 80,
+            "service_index": INDEX,
+            "service_environment": variables.pop("service_environment", {}),
+            **self.variables,
+        }
+        hosts = {host.name: {"ansible_host": host.address} for host in self.hosts}
+        inventory = self.work / "hosts.json"
+        inventory.write_text(json.dumps({"service": {"hosts": hosts, "vars": service}}))
+        wanted = {"service_name": NAME, "service_by": "ada", **variables}
+        ansible = str(Path(sys.executable).with_name("ansible-playbook"))
+        words = [ansible, "-i", str(inventory), str(DELIVERY / playbook), "-e", json.dumps(wanted)]
+        return [*words, *options]
+
+    def play(self, playbook: str, *options: str, **variables: object) -> dict[str, Run]:
+        """Run a playbook; return what it did on each host."""
+        result = self.work / "result.json"
+        result.unlink(missing_ok=True)
+        environment = {
+            "ANSIBLE_CONFIG": str(DELIVERY / "ansible.cfg"),
+            "ANSIBLE_LOCAL_TEMP": str(self.work / "ansible"),
+            "DELIVERY_RESULT": str(result),
+        }
+        words = self.command(playbook, *options, **variables)
+        done = self.lab.run(
+            words,
+            environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=300,
+        )
+        told = json.loads(result.read_text()) if result.exists() else {"hosts": {}}
+        return {
+            name: Run(done.returncode, done.stdout, told["hosts"].get(name, {}))
+            for name in self.names
+        }
+
+    def deploy(self, what: Wheel, *options: str, **variables: object) -> dict[str, Run]:
+        """Deploy a wheel, as the pipeline does."""
+        return self.play("deploy.yml", *options, **{**vars_of(what), **variables})
+
+    def get(self, host: Host, path: str = "/version") -> dict[str, Any]:
+        """Ask a host over the network, as the world does."""
+        code = (
+            "import sys, urllib.request as u; o = u.build_opener(u.ProxyHandler({}));"
+            "print(o.open(sys.argv[1], timeout=10).read().decode())"
+        )
+        url = f"http://{host.address}{path}"
+        done = self.lab.run([sys.executable, "-c", code, url], capture_output=True, check=True)
+        told = json.loads(done.stdout)
+        assert isinstance(told, dict)
+        return told
+
+    def live(self) -> list[str]:
+        """Return the version that each host serves."""
+        return [str(self.get(host)["version"]) for host in self.hosts]
+
+
+@pytest.fixture
+def one(lab: Lab, tmp_path: Path) -> Iterator[Service]:
+    """A service for one host, which has nothing of it yet."""
+    service = Service(lab, tmp_path, ("h1",))
+    yield service
+    service.play("deploy.yml", service_state="absent")

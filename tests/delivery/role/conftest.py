@@ -38,6 +38,13 @@ FILES = {
 }
 
 
+TOOLS = "\n".join(
+    (ROLE / f"files/{name}.txt").read_text().rstrip() for name in ("caddy", "supervisor")
+)
+# What the tasks of supervisor tell the templates.
+HERE = {"service_front_folder": "run", "service_front_handle": 0}
+
+
 @dataclass(frozen=True)
 class Run:
     """A playbook that has ended."""
@@ -138,7 +145,7 @@ class Site:
     def parameters(self, state: str, what: Wheel | None = None, **more: object) -> dict[str, Any]:
         """Return what the module would be given."""
         variables = {"service_name": NAME, "service_port": self.port}
-        variables |= {"service_address": "127.0.0.1"}
+        variables |= {"service_address": "127.0.0.1", **HERE}
         files = {
             name: jinja2.Template((ROLE / source).read_text(), keep_trailing_newline=True).render(
                 variables
@@ -148,6 +155,9 @@ class Site:
         return {
             "state": state,
             "root": str(self.root),
+            "init": "supervisor",
+            "user": None,
+            "url": self.url,
             "name": NAME,
             "version": what and what.version,
             "sha256": what and what.sha256,
@@ -161,7 +171,9 @@ class Site:
             "keep": 5,
             "probe_seconds": 10.0,
             "drain_seconds": 5.0,
-            "tools": (ROLE / "files/tools.txt").read_text().rstrip(),
+            "tools": "\n".join(
+                (ROLE / f"files/{n}.txt").read_text().rstrip() for n in ("caddy", "supervisor")
+            ),
             "files": files,
             **more,
         }

@@ -4,7 +4,10 @@ import json
 import os
 import sys
 
-with open(f"instances/{sys.argv[1]}.json", encoding="utf-8") as stream:
+# systemd gives the description to this process alone; under supervisor it lies among ours.
+given = os.environ.get("CREDENTIALS_DIRECTORY")
+path = f"{given}/instance" if given else f"instances/{sys.argv[1]}.json"
+with open(path, encoding="utf-8") as stream:
     description = json.load(stream)
 command = description["command"]
 os.execve(command[0], command, os.environ | description["environment"])

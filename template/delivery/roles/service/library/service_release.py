@@ -15,6 +15,9 @@ ARGUMENTS = {
     "state": {"choices": list(api.STATES), "default": "live"},
     # No type path: that would take a $ in it for a variable.
     "root": {"required": True},
+    "init": {"choices": list(api.INITS), "default": "supervisor"},
+    "user": {},
+    "url": {"required": True},
     "name": {"required": True},
     "version": {},
     "sha256": {},
@@ -35,13 +38,12 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    """Make a release staged, live or absent, the one before live again, or stop the service."""
+    """Make a release staged, live or absent, the one before live again, or stop or end all."""
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         required_if=[
             ("state", "live", ("version", "sha256")),
             ("state", "staged", ("version", "sha256")),
-            ("state", "absent", ("version",)),
         ],
         supports_check_mode=True,
     )

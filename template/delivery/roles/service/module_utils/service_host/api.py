@@ -8,17 +8,18 @@ from typing import Any, Protocol
 
 from . import release
 from .errors import Refused, sentence
+from .foundation import Foundation
 from .install import Artifact, checked_digest, installed
 from .journal import Entry, Journal, State, ended
 from .layout import Layout, checked_environment, checked_version, instance_id, layout
 from .lock import held
-from .probe import over_tcp
 from .rollout import Host, recover
 from .stack import Stack
-from .supervisor import Supervisor
+from .systemd import Systemd
 
 Parameters = dict[str, Any]
 Result = dict[str, Any]
+INITS: dict[str, type[Foundation]] = {"supervisor": Stack, "systemd": Systemd}
 STATES = ("live", "staged", "absent", "previous", "stopped")
 
 
@@ -72,8 +73,10 @@ class Request:
             )
             if wheel:
                 checked_digest(self.artifact)
-        self.stack = Stack(
+        self.foundation = INITS[parameters["init"]](
             self.layout,
+            self.name,
+            parameters["user"] or self.name,
             parameters["address"],
             parameters["port"],
             parameters["files"],
@@ -85,6 +88,8 @@ class Request:
         before, state = self.picture(), self.journal.state()
         if self.state == "stopped":
             work: Result = self.stop(check)
+        elif self.state == "absent" and self.version is None:
+            work = self.vanish(check)
         elif check:
             work = self.foretell(state)
         else:
@@ -94,27 +99,36 @@ class Request:
 
     def stop(self, check: bool) -> Result:
         """Stop the service and its front."""
-        runs = self.stack.runs()
+        runs = self.foundation.runs()
         if runs and not check:
             with held(self.layout.lock, self.parameters["by"], None):
-                self.stack.down()
+                self.foundation.down()
         return {"changed": runs, "diffs": [{"before": "up\n" * runs, "after": ""}] * runs}
+
+    def vanish(self, check: bool) -> Result:
+        """Take the service, its front and every release off the host."""
+        there = self.layout.root.exists() or self.foundation.runs()
+        if there and not check:
+            self.layout.root.mkdir(parents=True, exist_ok=True)
+            with held(self.layout.lock, self.parameters["by"], None):
+                self.foundation.vanish()
+        return {"changed": there, "after": drawn((), set())}
 
     def work(self) -> Result:
         """Do it, in one critical section."""
-        self.stack.check_port()
+        self.foundation.check()
         if self.artifact is None and not self.layout.root.is_dir():
             raise Refused(f"There is no {self.name} in {self.layout.root}: deploy it first.")
         self.layout.root.mkdir(parents=True, exist_ok=True)
         with held(self.layout.lock, self.parameters["by"], self.version) as lock:
-            diffs = self.stack.diffs()
-            self.stack.up(lock)
+            diffs = self.foundation.diffs()
+            self.foundation.up(lock)
             host = Host(
                 self.layout,
                 lock,
                 self.journal,
-                Supervisor(self.layout),
-                over_tcp(self.parameters["address"], self.parameters["port"]),
+                self.foundation.keeper,
+                self.foundation.front,
                 self.parameters["probe_seconds"],
                 self.parameters["drain_seconds"],
                 self.parameters["keep"],
@@ -122,7 +136,7 @@ class Request:
             recovered = recover(host)
             changed = self.bring(host)
             pruned = release.prune(host)
-        done = {"stack": self.stack.changes, "recovered": recovered, "pruned": pruned}
+        done = {"stack": self.foundation.changes, "recovered": recovered, "pruned": pruned}
         seconds = {"seconds": host.seconds}
         return {"changed": changed or any(done.values()), "diffs": diffs, **done, **seconds}
 
@@ -140,11 +154,13 @@ class Request:
         """Return the instance that is asked for."""
         assert self.artifact is not None
         version, sha256 = self.artifact.version, self.artifact.sha256
-        return Entry(instance_id(sha256, self.environment), version, sha256)
+        return Entry(
+            instance_id(sha256, self.environment, self.foundation.runtime), version, sha256
+        )
 
     def foretell(self, state: State) -> Result:
         """Say what would change."""
-        self.stack.check_port()
+        self.foundation.check()
         stack, there = state.stack, set(release.complete(self.layout))
         if self.artifact:
             installed(self.layout, self.artifact)
@@ -157,18 +173,23 @@ class Request:
             target = release.way_back(self.layout, state, self.name, self.version)
             stack = ended(stack, "rollback", target)
         before, after = self.picture(), drawn(stack, there)
-        missing = self.stack.missing()
+        missing = self.foundation.missing()
         live = stack[-1].instance if stack else None
         open_end = state.begun is not None or self.layout.live() != live
         changed = bool(missing) or before != after or open_end
-        return {"changed": changed, "after": after, "stack": missing, "diffs": self.stack.diffs()}
+        return {
+            "changed": changed,
+            "after": after,
+            "stack": missing,
+            "diffs": self.foundation.diffs(),
+        }
 
     def told(self) -> Result:
         """Say what is live now."""
         state = self.journal.state()
         marker = release.marker(self.layout, state.live) or {}
         return {
-            "url": f"http://{self.parameters['address']}:{self.parameters['port']}",
+            "url": self.parameters["url"],
             "version": state.live.version if state.live else None,
             "sha256": state.live.sha256 if state.live else None,
             "commit": marker.get("commit"),

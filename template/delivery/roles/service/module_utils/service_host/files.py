@@ -66,9 +66,14 @@ def tail(path: Path, lines: int = 20, hidden: Sequence[str] = ()) -> list[str]:
             text = stream.read().decode(errors="replace")
     except OSError:
         return []
+    return without(text, hidden).splitlines()[-lines:]
+
+
+def without(text: str, hidden: Sequence[str]) -> str:
+    """Return a text with the hidden words in it starred out."""
     for word in sorted(hidden, key=len, reverse=True):
         text = text.replace(word, "***")
-    return text.splitlines()[-lines:]
+    return text
 
 
 def discard(folder: Path, marker: str = "") -> None:

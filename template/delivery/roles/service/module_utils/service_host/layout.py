@@ -127,7 +127,10 @@ def checked_environment(environment: Mapping[str, object]) -> dict[str, str]:
     return {name: str(value) for name, value in sorted(environment.items())}
 
 
-def instance_id(sha256: str, environment: Mapping[str, str]) -> str:
-    """Name the instance of an artifact in an environment: change either, and it is another one."""
-    text = json.dumps([sha256, sorted(environment.items())])
+def instance_id(sha256: str, environment: Mapping[str, str], runtime: str = "") -> str:
+    """Name the instance of an artifact in an environment: change either, and it is another one.
+
+    ``runtime`` is how the init system runs it, where that can change too.
+    """
+    text = json.dumps([sha256, sorted(environment.items()), *([runtime] if runtime else [])])
     return hashlib.sha256(text.encode()).hexdigest()[:12]

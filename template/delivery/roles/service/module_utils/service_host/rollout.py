@@ -6,36 +6,19 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from . import install, traffic
 from .errors import Refused, sentence
-from .files import discard, read_json, tail
+from .files import discard, read_json
 from .install import Artifact
 from .journal import Entry, Journal
+from .keeper import Keeper
 from .layout import Layout
 from .lock import Lock
 from .probe import Connect, WrongArtifact, fault, over_unix, wait_until_good
-from .supervisor import Status
 
 # A word of the environment that is shorter is no secret, and is starred out nowhere.
 SECRET_LENGTH = 6
-
-
-class Keeper(Protocol):
-    """What keeps instances running: one for each init system."""
-
-    def names(self) -> set[str]:
-        """Return the instances it runs."""
-
-    def status(self, name: str) -> Status:
-        """Return how an instance is."""
-
-    def start(self, instance: str) -> None:
-        """Start an instance, now and after a reboot."""
-
-    def stop(self, instance: str) -> None:
-        """Stop an instance, now and for good."""
 
 
 @dataclass
@@ -67,7 +50,7 @@ class Host:
         description = read_json(self.layout.instance(instance)) or {}
         words = description.get("environment", {}).values()
         hidden = [word for word in words if len(word) >= SECRET_LENGTH]
-        return tail(self.layout.instance_log(instance), hidden=hidden)
+        return self.keeper.log(instance, hidden)
 
 
 @dataclass
@@ -136,14 +119,14 @@ class Rollout:
         self.pid = self.pid or status.pid
         if status.up and status.pid == self.pid:
             return None
-        return f"its process ended ({status.state.lower()}: {status.detail})"
+        return f"its process ended ({status.state}: {status.detail})"
 
     def failed(self, problem: str) -> Refused:
         """Say what is wrong with the instance, and show its log."""
         host, target = self.host, self.target
         return Refused(
             f"{self.artifact.name} {target.version} did not go live in {host.layout.root}:"
-            f" {problem}; see {host.layout.instance_log(target.instance)}.",
+            f" {problem}; see {host.keeper.where(target.instance)}.",
             host.log(target.instance),
         )
 

@@ -4,50 +4,50 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import http.client
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import processes
 from .errors import Refused
 from .files import read, tail, write
-from .install import make_venv
-from .layout import Layout
+from .foundation import START_SECONDS, Foundation
 from .lock import Lock
 from .probe import ask, over_unix
 from .supervisor import FRONT, Supervisor
 
 FOLDERS = {"run": 0o755, "log": 0o755, "releases": 0o755, "supervisor": 0o755, "instances": 0o700}
-START_SECONDS = 10.0
-PARTING_SECONDS = 1.0
 # All that the service and the front see of whoever started them.
 KEPT = ("HOME", "USER", "LOGNAME", "TZ", "TMPDIR")
 
 
-@dataclass
-class Stack:
+class Stack(Foundation):
     """Supervisor and Caddy for one root, as they should be."""
 
-    layout: Layout
-    address: str
-    port: int
-    files: Mapping[str, str]
-    tools: str
-    changes: list[str] = field(default_factory=list)
+    @functools.cached_property
+    def supervisor(self) -> Supervisor:
+        """The supervisor of this root."""
+        return Supervisor(self.layout)
 
-    def __post_init__(self) -> None:
-        self.supervisor = Supervisor(self.layout)
-        self.admin = self.layout.run / "admin.sock"
-        self.wanted_tools = hashlib.sha256(self.tools.encode()).hexdigest()[:12]
+    @property
+    def keeper(self) -> Supervisor:
+        """Supervisor keeps the instances, as it keeps the front."""
+        return self.supervisor
 
-    def check_port(self) -> None:
-        """Refuse a port that somebody else has."""
+    @property
+    def quarters(self) -> Path:
+        """Beside the sockets of the instances."""
+        return self.layout.run
+
+    def missing(self) -> list[str]:
+        """Return what is not as it should be."""
+        found = super().missing()
+        return found if self.supervisor.answers() else [*found, "supervisor"]
+
+    def check(self) -> None:
+        """Refuse a port that somebody else has, or that supervisor cannot open."""
         if ":" in self.address:
             raise Refused(
                 f"service_address {self.address} is IPv6, which supervisor cannot open a port on:"
@@ -63,20 +63,6 @@ class Stack:
             f"Port {self.port} on {self.address} is taken by {who or 'a process of another user'}:"
             " stop that, or give service_port another number in the inventory."
         )
-
-    def missing(self) -> list[str]:
-        """Return what is not as it should be."""
-        found = [n for n, text in self.files.items() if read(self.layout.root / n) != text]
-        if not self.has_tools():
-            found.append("tools")
-        if not self.supervisor.answers():
-            found.append("supervisor")
-        return found
-
-    def has_tools(self) -> bool:
-        """Tell whether the tools are those that the lock names."""
-        current = self.layout.root / "tools/current"
-        return (current / "complete").exists() and current.resolve().name == self.wanted_tools
 
     def up(self, lock: Lock) -> None:
         """Make everything as it should be, and leave alone what is."""
@@ -120,20 +106,6 @@ class Stack:
                 self.wait(free, START_SECONDS)
             self.supervisor.restart(FRONT)
             self.wait_for_front()
-
-    def install_tools(self, lock: Lock) -> None:
-        """Install supervisor and Caddy beside what runs; a name says which are current."""
-        if self.has_tools():
-            return
-        folder = self.layout.root / "tools" / self.wanted_tools
-        if not (folder / "complete").exists():
-            make_venv(folder, {"tools.txt": self.tools}, lock)
-            write(folder / "complete", "")
-        draft = folder.with_name(".current.new")
-        draft.unlink(missing_ok=True)
-        draft.symlink_to(folder.name)
-        draft.rename(folder.with_name("current"))
-        self.changes.append("tools")
 
     def awake(self) -> bool:
         """Tell whether supervisor answers; one that stays deaf makes way, its children live on."""
@@ -179,47 +151,13 @@ class Stack:
 
     def wait_for_front(self) -> None:
         """Wait until the front has taken its configuration."""
-        if self.wait(lambda: self.ask("GET", "/config/")[0] == 200, START_SECONDS):
+        if self.wait(self.front_answers, START_SECONDS):
             return
         log = self.layout.log / "front.log"
-        state = self.supervisor.status(FRONT).state.lower()
+        state = self.supervisor.status(FRONT).state
         raise Refused(
             f"Caddy does not start in {self.layout.root} ({state}): see {log}.", tail(log)
         )
-
-    def reload(self, text: str) -> None:
-        """Give Caddy another configuration; it takes it and loses no request, or keeps its own."""
-        with self.parting():
-            status, answer = self.ask("POST", "/load", text)
-        if status != 200:
-            raise Refused(f"Caddy refuses its new Caddyfile: {answer.strip()[:500]}.")
-
-    @contextlib.contextmanager
-    def parting(self) -> Iterator[None]:
-        """Let the front ask everybody not to keep connections, for those it keeps it must cut."""
-        sign = self.layout.run / "ending"
-        sign.touch()
-        try:
-            time.sleep(PARTING_SECONDS)
-            yield
-        finally:
-            sign.unlink()
-
-    def ask(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
-        """Ask Caddy's admin interface."""
-        try:
-            status, text = ask(over_unix(self.admin), method, path, 30.0, body, "text/caddyfile")
-        except (OSError, http.client.HTTPException) as error:
-            return 0, str(error)
-        return status, text.decode(errors="replace")
-
-    def diffs(self) -> list[dict[str, str]]:
-        """Return the files that are not as they should be, before and after."""
-        found = [
-            {"before_header": name, "before": read(self.layout.root / name), "after": text}
-            for name, text in sorted(self.files.items())
-        ]
-        return [diff for diff in found if diff["before"] != diff["after"]]
 
     def runs(self) -> bool:
         """Tell whether anything of ours runs, kept by supervisor or left by a killed one."""
@@ -235,16 +173,6 @@ class Stack:
             self.wait(lambda: not self.supervisor.answers(), 60.0)
         left = processes.supervisors(root) + processes.orphans(root)
         processes.end(left, [], START_SECONDS)
-
-    @staticmethod
-    def wait(condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait for something to become true; tell whether it did."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        return True
 
 
 def _accepts(path: Path) -> bool:

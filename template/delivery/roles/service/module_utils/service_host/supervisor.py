@@ -5,16 +5,17 @@ from __future__ import annotations
 import http.client
 import time
 import xmlrpc.client
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from .errors import Refused
 from .files import tail, write
+from .keeper import Status
 from .layout import Layout
 from .probe import ask, over_unix
 
 BAD_NAME, ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED = 10, 60, 70, 90
-DOWN = ("BACKOFF", "EXITED", "FATAL", "STOPPED", "UNKNOWN")
+UP = ("running", "starting", "stopping")
 FRONT = "front"
 # The paths are relative to the root, where supervisor starts: none needs quoting.
 PROGRAM = """\
@@ -32,20 +33,6 @@ stdout_logfile=log/{instance}.log
 stdout_logfile_maxbytes=5MB
 stdout_logfile_backups=2
 """
-
-
-@dataclass(frozen=True)
-class Status:
-    """How a process is."""
-
-    state: str
-    pid: int
-    detail: str
-
-    @property
-    def up(self) -> bool:
-        """Whether there is a process."""
-        return self.state not in DOWN
 
 
 class Supervisor:
@@ -95,8 +82,9 @@ class Supervisor:
         """Return how a process is."""
         info = self.call("getProcessInfo", name, ignore=(BAD_NAME,))
         if info is None:
-            return Status("STOPPED", 0, "it is not known to supervisor")
-        return Status(info["statename"], info["pid"], info["spawnerr"] or info["description"])
+            return Status("stopped", 0, "it is not known to supervisor", up=False)
+        state, detail = info["statename"].lower(), info["spawnerr"] or info["description"]
+        return Status(state, info["pid"], detail, up=state in UP)
 
     def start(self, instance: str) -> None:
         """Start an instance, now and whenever supervisor starts."""
@@ -111,6 +99,14 @@ class Supervisor:
         self._remove(instance)
         self.layout.socket(instance).unlink(missing_ok=True)
 
+    def log(self, instance: str, hidden: Sequence[str]) -> list[str]:
+        """Return the last lines that an instance wrote, with the hidden words starred out."""
+        return tail(self.layout.instance_log(instance), hidden=hidden)
+
+    def where(self, instance: str) -> str:
+        """Say where a person finds all that an instance wrote."""
+        return str(self.layout.instance_log(instance))
+
     def restart(self, name: str) -> None:
         """Stop a program, and start it as its configuration now says."""
         self._remove(name)
@@ -121,6 +117,6 @@ class Supervisor:
         """Stop a program, and forget it."""
         self.call("stopProcess", name, False, ignore=(BAD_NAME, NOT_RUNNING))
         # supervisor itself kills after stopwaitsecs, so this ends.
-        while self.status(name).state in ("RUNNING", "STARTING", "STOPPING", "BACKOFF"):
+        while self.status(name).state in (*UP, "backoff"):
             time.sleep(0.02)
         self.call("removeProcessGroup", name, ignore=(BAD_NAME,))

@@ -1,0 +1,39 @@
+"""What keeps instances running: one for each init system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a process is."""
+
+    state: str
+    pid: int
+    detail: str
+    up: bool
+
+
+class Keeper(Protocol):
+    """What keeps instances running."""
+
+    def names(self) -> set[str]:
+        """Return the instances it runs, or will when it starts."""
+
+    def status(self, name: str) -> Status:
+        """Return how an instance is."""
+
+    def start(self, instance: str) -> None:
+        """Start an instance, now and after a reboot."""
+
+    def stop(self, instance: str) -> None:
+        """Stop an instance, now and for good."""
+
+    def log(self, instance: str, hidden: Sequence[str]) -> list[str]:
+        """Return the last lines that an instance wrote, with the hidden words starred out."""
+
+    def where(self, instance: str) -> str:
+        """Say where a person finds all that an instance wrote."""

@@ -1,0 +1,250 @@
+"""What a service stands on where systemd is: a unit for each instance, Caddy on a passed socket."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pwd
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import processes
+from .errors import Refused
+from .files import discard, without, write
+from .foundation import START_SECONDS, Foundation
+from .keeper import Status
+from .layout import Layout
+from .lock import Lock
+
+UNITS = Path("/etc/systemd/system")
+SYSUSERS = Path("/etc/sysusers.d")
+FOLDERS = {"releases": 0o755, "instances": 0o700}
+UP = ("active", "activating", "deactivating", "reloading")
+PLAIN = re.compile(r"/[A-Za-z0-9/_.-]+")
+CALL_SECONDS = 90.0
+
+
+def call(*command: str, check: bool = True) -> str:
+    """Run a command of systemd, return what it says, or refuse with its words."""
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=CALL_SECONDS,
+        text=True,
+        errors="replace",
+    )
+    if check and done.returncode:
+        raise Refused(
+            f"{' '.join(command)} ended with {done.returncode}: see the lines below.",
+            done.stdout.splitlines()[-20:],
+        )
+    return done.stdout
+
+
+class Units:
+    """The units of one service; systemd keeps them running."""
+
+    def __init__(self, layout: Layout, name: str) -> None:
+        self.layout = layout
+        self.name = name
+
+    def unit(self, instance: str) -> str:
+        """Return the unit of an instance."""
+        return f"{self.name}@{instance}.service"
+
+    def names(self) -> set[str]:
+        """Return the instances that systemd runs, or will after a reboot."""
+        loaded = call(
+            "systemctl", "list-units", "--all", "--plain", "--no-legend", self.unit("*")
+        ).splitlines()
+        units = [line.split()[0] for line in loaded]
+        units += [path.name for path in UNITS.glob(f"*.wants/{self.unit('*')}")]
+        return {unit.partition("@")[2].removesuffix(".service") for unit in units}
+
+    def status(self, name: str) -> Status:
+        """Return how an instance is."""
+        text = call(
+            "systemctl",
+            "show",
+            "--property=ActiveState,SubState,MainPID,Result,ExecMainStatus",
+            self.unit(name),
+        )
+        facts = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        sub, pid = facts["SubState"], int(facts["MainPID"])
+        detail = f"{facts['Result']}, exit status {facts['ExecMainStatus']}"
+        up = facts["ActiveState"] in UP and sub != "auto-restart"
+        return Status(sub, pid, detail, up)
+
+    def start(self, instance: str) -> None:
+        """Start an instance, now and after a reboot."""
+        call("systemctl", "enable", "--quiet", self.unit(instance))
+        call("systemctl", "start", "--no-block", self.unit(instance))
+
+    def stop(self, instance: str) -> None:
+        """Stop an instance, and forget it."""
+        call("systemctl", "disable", "--quiet", "--now", self.unit(instance))
+        call("systemctl", "reset-failed", "--quiet", self.unit(instance), check=False)
+        self.layout.socket(instance).unlink(missing_ok=True)
+
+    def log(self, instance: str, hidden: Sequence[str]) -> list[str]:
+        """Return the last lines that an instance wrote, with the hidden words starred out."""
+        last = ("--lines=20", "--output=cat", "--no-pager", "--quiet")
+        text = call("journalctl", *last, f"--unit={self.unit(instance)}", check=False)
+        return without(text, hidden).splitlines()
+
+    def where(self, instance: str) -> str:
+        """Say where a person finds all that an instance wrote."""
+        return f"journalctl --unit={self.unit(instance)}"
+
+
+class Systemd(Foundation):
+    """A user, units and a front on a host with systemd."""
+
+    @functools.cached_property
+    def keeper(self) -> Units:
+        """The units keep the instances."""
+        return Units(self.layout, self.name)
+
+    @property
+    def quarters(self) -> Path:
+        """What systemd gives to the front alone."""
+        return Path("/run", f"{self.name}-front")
+
+    @property
+    def runtime(self) -> str:
+        """The unit: a changed one is cut over to, like a changed environment."""
+        return self.files[str(UNITS / f"{self.name}@.service")]
+
+    @property
+    def sockets(self) -> str:
+        """The unit that holds the ports of the front."""
+        return f"{self.name}-front.socket"
+
+    @property
+    def server(self) -> str:
+        """The unit that is the front."""
+        return f"{self.name}-front.service"
+
+    def check(self) -> None:
+        """Refuse a host without systemd or root, a path to quote, a port that somebody has."""
+        if not Path("/run/systemd/system").is_dir():
+            raise Refused("service_init is systemd, and this host does not run it.")
+        if os.geteuid():
+            raise Refused("service_init is systemd, which needs root: let Ansible become root.")
+        if not PLAIN.fullmatch(str(self.layout.root)):
+            raise Refused(
+                f"service_root {str(self.layout.root)!r} would need quotes in a unit: choose a path"
+                " of letters, digits, slashes, dots, hyphens and underscores."
+            )
+        if not processes.port_is_free(self.address, self.port) and not self.holds(self.port):
+            found = processes.holders(self.port)
+            who = ", ".join(f"process {p.pid}: {' '.join(p.arguments)[:200]}" for p in found)
+            raise Refused(
+                f"Port {self.port} on {self.address} is taken by {who}: stop that, or give"
+                " service_port another number in the inventory."
+            )
+
+    def holds(self, port: int) -> bool:
+        """Tell whether the front already has a port."""
+        listens = call("systemctl", "show", "--property=ActiveState,Listen", self.sockets)
+        return "ActiveState=active" in listens and f":{port} " in listens.replace("\n", " ")
+
+    def missing(self) -> list[str]:
+        """Return what is not as it should be."""
+        found = super().missing()
+        return found if self.is_active(self.server) else [*found, "front"]
+
+    @staticmethod
+    def is_active(unit: str) -> bool:
+        """Tell whether a unit is up."""
+        return call("systemctl", "is-active", unit, check=False).strip() == "active"
+
+    def up(self, lock: Lock) -> None:
+        """Make everything as it should be, and leave alone what is."""
+        root = self.layout.root
+        for name, mode in FOLDERS.items():
+            (root / name).mkdir(mode=mode, exist_ok=True)
+        self.install_tools(lock)
+        runs = self.is_active(self.server)
+        wrong = [diff["before_header"] for diff in self.diffs()]
+        for name in wrong:
+            if name == "Caddyfile" and runs:
+                self.reload(self.files[name])
+            self.path(name).parent.mkdir(parents=True, exist_ok=True)
+            write(self.path(name), self.files[name])
+            self.changes.append(name)
+        if any(name.startswith(str(SYSUSERS)) for name in wrong):
+            call("systemd-sysusers")
+        self.own()
+        if any(name.startswith(str(UNITS)) for name in wrong):
+            call("systemctl", "daemon-reload")
+        self.raise_front(wrong)
+
+    def own(self) -> None:
+        """Give the service the one folder it may write its sockets into."""
+        run = self.layout.run
+        run.mkdir(mode=0o755, exist_ok=True)
+        if run.owner() != self.user:
+            shutil.chown(run, self.user, self.user)
+
+    def raise_front(self, wrong: Sequence[str]) -> None:
+        """Let the front run as its units and its tools now say; the sockets stay open meanwhile."""
+        if not self.is_active(self.sockets) or str(UNITS / self.sockets) in wrong:
+            call("systemctl", "enable", "--quiet", self.sockets, self.server)
+            call("systemctl", "stop", self.sockets, self.server)
+            call("systemctl", "start", self.sockets)
+        pid = int(call("systemctl", "show", "--property=MainPID", "--value", self.server))
+        if not pid:
+            call("systemctl", "start", self.server)
+            self.changes.append("front")
+        elif str(UNITS / self.server) in wrong or not self.is_current(pid):
+            with self.parting():
+                call("systemctl", "restart", self.server)
+            self.changes.append("front")
+        if not self.wait(self.front_answers, START_SECONDS):
+            raise Refused(
+                f"Caddy does not start: see journalctl --unit={self.server}.",
+                call(
+                    "journalctl", "--lines=20", "--output=cat", f"--unit={self.server}"
+                ).splitlines(),
+            )
+
+    def is_current(self, pid: int) -> bool:
+        """Tell whether a process runs a program of the current tools."""
+        found = processes.process(pid)
+        return bool(found and found.under(self.layout.root / "tools" / self.wanted_tools))
+
+    def runs(self) -> bool:
+        """Tell whether anything of ours runs."""
+        units = [self.server, self.sockets, *map(self.keeper.unit, self.keeper.names())]
+        return any(self.is_active(unit) for unit in units)
+
+    def down(self) -> None:
+        """Stop all that runs, now and after a reboot."""
+        call("systemctl", "disable", "--quiet", "--now", self.sockets, self.server)
+        for name in self.keeper.names():
+            self.keeper.stop(name)
+
+    def vanish(self) -> None:
+        """Stop all that runs, and leave nothing of it on the host."""
+        super().vanish()
+        for name in self.files:
+            self.path(name).unlink(missing_ok=True)
+        call("systemctl", "daemon-reload")
+        discard(Path("/var/lib", self.name))
+        if _is_user(self.user):
+            call("userdel", self.user)
+
+
+def _is_user(name: str) -> bool:
+    """Tell whether the host knows a user."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
