@@ -12,6 +12,7 @@ import collections
 import contextlib
 import http.client
 import json
+import sys
 import threading
 import time
 import urllib.parse
@@ -158,11 +159,14 @@ def main() -> None:
     """Put load on a URL from the command line, and print the count."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("url")
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, help="until standard input ends, if not given")
     parser.add_argument("--clients", type=int, default=8)
     options = parser.parse_args()
     with load(options.url, options.clients) as running:
-        time.sleep(options.seconds)
+        if options.seconds is None:
+            sys.stdin.read()
+        else:
+            time.sleep(options.seconds)
     count = running.count
     told = {"sent": count.sent, "failed": count.failed, "reasons": count.reasons}
     told |= {

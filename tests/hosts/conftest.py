@@ -7,8 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +22,7 @@ from .host import CONTROLLER, Host
 from .index import fill
 from .lab import Lab
 
+ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "walking-skeleton")
 INDEX = f"http://{CONTROLLER}:8080/simple"
 
@@ -35,8 +34,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     fill(folder, [REQUIREMENTS, ROLE / "files/caddy.txt"])
     with Lab(base(CACHE), 4) as made:
         serve = ["-m", "http.server", "--bind", CONTROLLER, "8080", "--directory", str(folder)]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        server = made.start([sys.executable, *serve], **quiet)
+        null = subprocess.DEVNULL
+        server = made.start([sys.executable, *serve], stdout=null, stderr=null)
         yield made
     server.wait()
 
@@ -103,6 +102,10 @@ class Service:
             for name in self.names
         }
 
+    def rollback(self, *options: str, **variables: object) -> dict[str, Run]:
+        """Go back, as the pipeline does."""
+        return self.play("rollback.yml", *options, **variables)
+
     def deploy(self, what: Wheel, *options: str, **variables: object) -> dict[str, Run]:
         """Deploy a wheel, as the pipeline does."""
         return self.play("deploy.yml", *options, **{**vars_of(what), **variables})
@@ -119,14 +122,32 @@ class Service:
         assert isinstance(told, dict)
         return told
 
+    @contextlib.contextmanager
+    def load(self, host: Host) -> Iterator[dict[str, Any]]:
+        """Put load on a host; what it came to is known when the block has ended."""
+        words = [sys.executable, "-m", "tests.delivery.load", f"http://{host.address}"]
+        count: dict[str, Any] = {}
+        running = self.lab.start(
+            words,
+            {"PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        try:
+            yield count
+        finally:
+            count |= json.loads(running.communicate(timeout=60)[0])
+
     def live(self) -> list[str]:
         """Return the version that each host serves."""
         return [str(self.get(host)["version"]) for host in self.hosts]
 
 
-@pytest.fixture
-def one(lab: Lab, tmp_path: Path) -> Iterator[Service]:
-    """A service for one host, which has nothing of it yet."""
-    service = Service(lab, tmp_path, ("h1",))
+@pytest.fixture(scope="session")
+def one(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service on one host, where some release is live."""
+    service = Service(lab, tmp_path_factory.mktemp("one"), ("h1",))
+    run = service.deploy(service.wheel("1.0"))["h1"]
+    assert run.ok, run.output
     yield service
-    service.play("deploy.yml", service_state="absent")

@@ -2,16 +2,200 @@
 
 from __future__ import annotations
 
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from tests.delivery.role.wheels import NAME
+
 from .conftest import Service
+from .host import Host
+from .lab import Lab
 
 pytestmark = pytest.mark.hosts
 
+ROOT = f"/opt/{NAME}"
+SECRET = "correct-horse-battery"
 
-def test_a_release_goes_live_and_a_second_run_changes_nothing(one: Service) -> None:
-    first = one.deploy(one.wheel("1.0"))["h1"]
-    assert first.ok, first.output
-    assert one.live() == ["1.0"]
-    again = one.deploy(one.wheel("1.0"))["h1"]
-    assert again.ok and not again.host["changed"], again.output
+
+def instances(host: Host) -> list[str]:
+    """Return the units of instances that run."""
+    units = host.sh(f"systemctl list-units --plain --no-legend '{NAME}@*'").splitlines()
+    return [line.split()[0] for line in units]
+
+
+def test_a_second_run_changes_nothing(one: Service) -> None:
+    one.deploy(one.wheel("1.0"))
+    run = one.deploy(one.wheel("1.0"))["h1"]
+    assert run.ok and not run.host["changed"], run.output
+    assert "changed=0" in run.output
+
+
+def test_a_dry_run_tells_what_would_change_and_changes_nothing(one: Service) -> None:
+    before = one.live()
+    run = one.deploy(one.wheel("1.0.1"), "--check", "--diff")["h1"]
+    assert run.ok and run.host["changed"], run.output
+    assert "+live: 1.0.1" in run.output
+    assert one.live() == before
+    assert not Path(f"{one.hosts[0].disk}{ROOT}/releases/1.0.1").exists()
+
+
+def test_the_world_loses_no_request_to_a_cutover(one: Service) -> None:
+    with one.load(one.hosts[0]) as count:
+        run = one.deploy(one.wheel("1.1"))["h1"]
+    assert run.ok, run.output
+    assert one.live() == ["1.1"]
+    assert count["failed"] == 0, count
+    assert count["sent"] > 500
+    assert len(instances(one.hosts[0])) == 1
+
+
+def test_a_release_that_never_answers_well_leaves_the_live_one(one: Service) -> None:
+    before, units = one.live(), instances(one.hosts[0])
+    run = one.deploy(one.wheel("1.2", "500 only"), service_probe_seconds=3)["h1"]
+    assert not run.ok
+    assert "/healthz answers 500" in run.host["reason"]
+    assert "journalctl --unit=tiny-service@" in run.host["reason"]
+    assert one.live() == before
+    assert instances(one.hosts[0]) == units
+
+
+def test_what_a_dying_release_wrote_is_shown(one: Service) -> None:
+    run = one.deploy(one.wheel("1.3", "import error"))["h1"]
+    assert not run.ok
+    assert "ModuleNotFoundError: No module named 'not_there'" in run.output
+
+
+def test_a_rollback_brings_back_what_was_live_before(one: Service) -> None:
+    one.deploy(one.wheel("2.0"))
+    one.deploy(one.wheel("2.1"))
+    run = one.rollback()["h1"]
+    assert run.ok, run.output
+    assert one.live() == ["2.0"]
+
+
+@pytest.mark.parametrize("how", ["reboot", "power cut"])
+def test_the_live_release_and_no_other_is_back_after_a(one: Service, how: str) -> None:
+    host = one.hosts[0]
+    one.deploy(one.wheel("3.0"))
+    one.deploy(one.wheel("3.1"))
+    units = instances(host)
+    host.sh("sync")
+    if how == "reboot":
+        host.halt()
+    else:
+        host.halt(signal.SIGKILL)
+    host.boot()
+    assert one.live() == ["3.1"]
+    assert instances(host) == units
+    run = one.deploy(one.wheel("3.1"))["h1"]
+    assert run.ok and not run.host["changed"], run.output
+
+
+def test_a_dead_instance_is_started_again(one: Service) -> None:
+    host = one.hosts[0]
+    unit = instances(host)[0]
+    show = f"systemctl show --property=MainPID --value {unit}"
+    before = host.sh(show)
+    host.sh(f"systemctl kill --signal=KILL {unit}")
+    host.sh(
+        f"until systemctl is-active --quiet {unit} && [ $({show}) != {before} ]; do sleep .1; done"
+    )
+    one.live()
+
+
+@pytest.mark.parametrize("unit", ["instance", "front"])
+def test_a_unit_has_few_rights(one: Service, unit: str) -> None:
+    host = one.hosts[0]
+    name = instances(host)[0] if unit == "instance" else f"{NAME}-front.service"
+    said = host.sh(f"systemd-analyze security --no-pager {name}").splitlines()[-1]
+    exposure = re.search(r"([0-9.]+) OK", said)
+    assert exposure and float(exposure[1]) <= 1.5, said
+
+
+def test_nobody_of_the_service_is_root(one: Service) -> None:
+    rows = one.hosts[0].sh("ps -eo user:32,args").splitlines()
+    ours = {row.split()[0] for row in rows if f"{ROOT}/" in row}
+    # The front is somebody whom systemd made up, and whom some tools know by number only.
+    assert len(ours) == 2
+    assert NAME in ours and "root" not in ours
+
+
+def test_a_setting_that_changes_is_cut_over_to(one: Service) -> None:
+    host = one.hosts[0]
+    run = one.deploy(one.wheel("4.0"), service_environment={"TINY_WORD": "first"})["h1"]
+    assert run.ok, run.output
+    assert one.get(host, "/")["word"] == "first"
+    run = one.deploy(one.wheel("4.0"), service_environment={"TINY_WORD": "second"})["h1"]
+    assert run.ok and run.host["changed"], run.output
+    assert one.get(host, "/")["word"] == "second"
+
+
+def test_a_secret_is_in_no_output_and_in_no_list_of_processes(one: Service) -> None:
+    host = one.hosts[0]
+    given = {"TINY_WORD": SECRET, "TINY_SECRET": SECRET}
+    run = one.deploy(one.wheel("4.1"), "-vvvv", "--diff", service_environment=given)["h1"]
+    assert run.ok, run.output
+    assert one.get(host, "/")["word"] == SECRET
+    assert SECRET not in run.output
+    assert SECRET not in host.sh("ps -efww; systemctl show --all '*'; journalctl --no-pager")
+    found = f"grep --recursive --files-with-matches {SECRET} /etc /opt /run /var | xargs stat"
+    held = host.sh(f"{found} --format='%a %U %n'").splitlines()
+    # Its description, and what systemd gives of that to this one process.
+    kept = [f"600 root {ROOT}/instances/", f"400 {NAME} /run/credentials/{NAME}@"]
+    assert [line for line in held if not line.startswith(tuple(kept))] == []
+    assert any(line.startswith(kept[0]) for line in held)
+    run = one.deploy(one.wheel("4.2", "says its secret"), service_environment=given)["h1"]
+    assert not run.ok and "the secret is ***" in run.output
+    assert SECRET not in run.output
+
+
+def test_an_edited_unit_is_put_right_and_costs_no_request(one: Service) -> None:
+    host, unit = one.hosts[0], f"/etc/systemd/system/{NAME}-front.service"
+    one.deploy(one.wheel("5.0"))
+    before = host.sh(f"cat {unit}")
+    host.sh(f"sed -i s/^TimeoutStopSec=.*/TimeoutStopSec=1/ {unit}")
+    with one.load(host) as count:
+        run = one.deploy(one.wheel("5.0"))["h1"]
+    assert run.ok and run.host["changed"], run.output
+    assert host.sh(f"cat {unit}") == before
+    assert count["failed"] == 0, count
+
+
+@pytest.fixture
+def two(lab: Lab, tmp_path: Path) -> Iterator[Service]:
+    """A service for one host, which has nothing of it yet."""
+    yield Service(lab, tmp_path, ("h2",))
+
+
+def test_a_service_that_is_taken_away_leaves_nothing(two: Service) -> None:
+    host = two.hosts[0]
+    look = "find / -xdev -not -path '/proc/*' -not -path '/sys/*' -not -path '/var/log/journal/*'"
+    look += " -not -path '/tmp/*' -not -path '/var/tmp/*' -not -path '/run/systemd/*' | sort"
+    users, before = host.sh("cat /etc/passwd /etc/group"), host.sh(look).splitlines()
+    assert two.deploy(two.wheel("1.0"))["h2"].ok
+    run = two.play("deploy.yml", service_state="absent")["h2"]
+    assert run.ok and run.host["changed"], run.output
+    left = set(host.sh(look).splitlines()) - set(before)
+    assert {path for path in left if NAME in path} == set()
+    assert host.sh("cat /etc/passwd /etc/group") == users
+    assert host.sh("systemctl is-system-running") == "running"
+    run = two.play("deploy.yml", service_state="absent")["h2"]
+    assert run.ok and not run.host["changed"], run.output
+
+
+def test_a_port_that_somebody_else_has_is_refused(two: Service) -> None:
+    host = two.hosts[0]
+    host.sh("systemd-run --unit=other python3 -m http.server 80")
+    host.sh("until ss -ltn | grep -q ':80 '; do sleep .1; done")
+    try:
+        run = two.deploy(two.wheel("1.0"))["h2"]
+    finally:
+        host.sh("systemctl stop other")
+    assert not run.ok
+    assert "Port 80 on 0.0.0.0 is taken by process" in run.host["reason"]
+    assert "http.server" in run.host["reason"]
+    assert not Path(f"{host.disk}{ROOT}").exists()

@@ -94,7 +94,7 @@ class Foundation(abc.ABC):
         return [diff for diff in found if diff["before"] != diff["after"]]
 
     def path(self, name: str) -> Path:
-        """Return where a file of ours is; an absolute name stays what it is."""
+        """Return where a file of ours is."""
         return self.layout.root / name
 
     def has_tools(self) -> bool:
@@ -136,7 +136,8 @@ class Foundation(abc.ABC):
             time.sleep(PARTING_SECONDS)
             yield
         finally:
-            sign.unlink()
+            # A front that ended may have taken its folder along.
+            sign.unlink(missing_ok=True)
 
     def ask(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
         """Ask Caddy's admin interface."""

@@ -20,7 +20,6 @@ from .layout import Layout
 from .lock import Lock
 
 UNITS = Path("/etc/systemd/system")
-SYSUSERS = Path("/etc/sysusers.d")
 FOLDERS = {"releases": 0o755, "instances": 0o700}
 UP = ("active", "activating", "deactivating", "reloading")
 PLAIN = re.compile(r"/[A-Za-z0-9/_.-]+")
@@ -118,7 +117,16 @@ class Systemd(Foundation):
     @property
     def runtime(self) -> str:
         """The unit: a changed one is cut over to, like a changed environment."""
-        return self.files[str(UNITS / f"{self.name}@.service")]
+        return self.files["instance"]
+
+    def path(self, name: str) -> Path:
+        """Return where a file of ours is: units and users where systemd looks for them."""
+        return {
+            "user": Path("/etc/sysusers.d", f"{self.name}.conf"),
+            "instance": UNITS / f"{self.name}@.service",
+            "front": UNITS / self.server,
+            "port": UNITS / self.sockets,
+        }.get(name) or super().path(name)
 
     @property
     def sockets(self) -> str:
@@ -178,10 +186,10 @@ class Systemd(Foundation):
             self.path(name).parent.mkdir(parents=True, exist_ok=True)
             write(self.path(name), self.files[name])
             self.changes.append(name)
-        if any(name.startswith(str(SYSUSERS)) for name in wrong):
+        if "user" in wrong:
             call("systemd-sysusers")
         self.own()
-        if any(name.startswith(str(UNITS)) for name in wrong):
+        if {"instance", "front", "port"} & {*wrong}:
             call("systemctl", "daemon-reload")
         self.raise_front(wrong)
 
@@ -194,7 +202,7 @@ class Systemd(Foundation):
 
     def raise_front(self, wrong: Sequence[str]) -> None:
         """Let the front run as its units and its tools now say; the sockets stay open meanwhile."""
-        if not self.is_active(self.sockets) or str(UNITS / self.sockets) in wrong:
+        if not self.is_active(self.sockets) or "port" in wrong:
             call("systemctl", "enable", "--quiet", self.sockets, self.server)
             call("systemctl", "stop", self.sockets, self.server)
             call("systemctl", "start", self.sockets)
@@ -202,7 +210,7 @@ class Systemd(Foundation):
         if not pid:
             call("systemctl", "start", self.server)
             self.changes.append("front")
-        elif str(UNITS / self.server) in wrong or not self.is_current(pid):
+        elif "front" in wrong or not self.is_current(pid):
             with self.parting():
                 call("systemctl", "restart", self.server)
             self.changes.append("front")
