@@ -45,10 +45,15 @@ def look(git: Git) -> Template:
         git: the project's repository.
 
     Raises:
-        UsageError: the project does not say where it came from.
+        UsageError: the project does not say where it came from, or that is not here.
         DeliveryError: the template cannot be reached.
     """
     source = noted(git, "_src_path")
+    if source.startswith("/") and not Path(source).exists():
+        raise UsageError(
+            f"the template is not at {source}: give {ANSWERS} an address that is good everywhere,"
+            " as _src_path"
+        )
     told = json.loads(_copier(git, "check-update", "--output-format", "json"))
     moved = bool(told["update_available"])
     return Template(source, told["current_version"], told["latest_version"], moved)

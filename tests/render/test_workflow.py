@@ -19,12 +19,12 @@ CHECKS = {
 }
 
 
-@pytest.fixture(scope="module", params=["project", "template"])
+@pytest.fixture(scope="module", params=["delivery", "template", "ours"])
 def workflow(request: pytest.FixtureRequest, default: Path) -> Path:
     """Return a workflow file."""
-    if request.param == "template":
+    if request.param == "ours":
         return ROOT / ".github" / "workflows" / "ci.yml"
-    return default / ".github" / "workflows" / "delivery.yml"
+    return default / ".github" / "workflows" / f"{request.param}.yml"
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -82,6 +82,14 @@ def begin(skeleton: Path, tmp_path: Path) -> Begin:
     return call
 
 
+def edit(folder: Path, name: str, old: str, new: str) -> None:
+    """Replace text in a file; it has to be there."""
+    path = folder / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text, name
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
 def save(project: Path) -> None:
     """Commit everything in a project."""
     git(project, "add", "--all")

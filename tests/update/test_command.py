@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cookiecutter.conftest import git
-from tests.update.conftest import NEWEST, Begin, content, release, save, take
+from tests.update.conftest import NEWEST, Begin, content, edit, release, save, take
 
 NEXT = "v99.1.0"
 Template = Callable[..., subprocess.CompletedProcess[str]]
@@ -26,14 +26,6 @@ def template(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
-
-
-def edit(folder: Path, name: str, old: str, new: str) -> None:
-    """Replace text in a file; it has to be there."""
-    path = folder / name
-    text = path.read_text(encoding="utf-8")
-    assert old in text, name
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 @pytest.fixture
