@@ -46,6 +46,7 @@ class Event:
         environment: the environment that was changed.
         hosts: the hosts that were changed.
         url: where the environment answers.
+        migrated: whether the release's migration was run, before it went live.
         reason: why, for what went wrong or was done on purpose; one sentence.
         forced: whether a gate was overruled.
     """
@@ -64,6 +65,7 @@ class Event:
     environment: str | None = None
     hosts: tuple[str, ...] = ()
     url: str | None = None
+    migrated: bool = False
     reason: str | None = None
     forced: bool = False
 

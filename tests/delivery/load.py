@@ -19,8 +19,10 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-BODY = b"name=" + b"x" * 20_000
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+# The same word in a cookie and in a form is how Django knows its own; others do not look.
+WORD = "x" * 32
+BODY = f"csrfmiddlewaretoken={WORD}&name={'x' * 20_000}".encode()
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": f"csrftoken={WORD}"}
 TIMEOUT = 30.0
 
 

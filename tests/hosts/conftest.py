@@ -54,9 +54,9 @@ class Service:
         """The hosts it is on."""
         return [self.lab[name] for name in self.names]
 
-    def wheel(self, version: str, fault: str = "", extra: str = "") -> Wheel:
+    def wheel(self, version: str, fault: str = "", extra: str = "", migrate: str = "") -> Wheel:
         """Return a wheel."""
-        return wheel(self.work / "wheels", version, fault, extra)
+        return wheel(self.work / "wheels", version, fault, extra, migrate)
 
     def command(self, playbook: str, *options: str, **variables: object) -> list[str]:
         """Return the command that runs a playbook."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from collections.abc import Iterator
@@ -122,6 +123,22 @@ def test_nobody_of_the_service_is_root(one: Service) -> None:
     # The front is somebody whom systemd made up, and whom some tools know by number only.
     assert len(ours) == 2
     assert NAME in ours and "root" not in ours
+
+
+def test_a_release_migrates_with_the_rights_it_runs_with(one: Service) -> None:
+    host, before = one.hosts[0], one.live()
+    run = one.deploy(one.wheel("3.8", migrate="sys.exit('no such table: parcels')"))["h1"]
+    assert "its migration failed (tiny-service-migrate ended with 1)" in run.host["reason"]
+    assert "| no such table: parcels" in run.output
+    assert one.live() == before
+    words = {"TINY_WORD": "open sesame"}
+    good = one.wheel("3.9", migrate="sys.exit(0)")
+    run = one.deploy(good, service_environment=words)["h1"]
+    assert run.ok and run.host["migrated"], run.output
+    kept = f"/var/lib/{NAME}/migrations"
+    assert host.sh(f"stat --format='%U %a' {kept}").split() == [NAME, "600"]
+    told = json.loads(host.sh(f"tail -n 1 {kept}"))
+    assert (told["version"], told["word"]) == ("3.9", "open sesame")
 
 
 def test_a_setting_that_changes_is_cut_over_to(one: Service) -> None:

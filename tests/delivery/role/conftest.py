@@ -75,15 +75,16 @@ class Site:
     work: Path
     port: int = field(default_factory=free_port)
     delivery: Path = DELIVERY
+    hosts: dict[str, dict[str, object]] = field(default_factory=lambda: {"localhost": {}})
 
     @property
     def url(self) -> str:
         """Where the service answers."""
         return f"http://127.0.0.1:{self.port}"
 
-    def wheel(self, version: str, fault: str = "", extra: str = "") -> Wheel:
+    def wheel(self, version: str, fault: str = "", extra: str = "", migrate: str = "") -> Wheel:
         """Return a wheel."""
-        return wheel(self.work / "wheels", version, fault, extra)
+        return wheel(self.work / "wheels", version, fault, extra, migrate)
 
     def start(self, playbook: str, *options: str, **variables: object) -> subprocess.Popen[str]:
         """Start a playbook in a session of its own, as a terminal would."""
@@ -95,7 +96,8 @@ class Site:
         own: dict[str, object] = {"service_root": str(self.root), "service_port": self.port}
         # In the inventory, for Ansible itself prints what its command line says.
         own |= {"service_environment": variables.pop("service_environment", {})}
-        inventory.write_text(json.dumps({"service": {"hosts": {"localhost": local}, "vars": own}}))
+        hosts = {name: local | host for name, host in self.hosts.items()}
+        inventory.write_text(json.dumps({"service": {"hosts": hosts, "vars": own}}))
         result = self.work / "result.json"
         result.unlink(missing_ok=True)
         wanted = {"service_name": NAME, "service_by": "ada", **variables}
@@ -169,6 +171,7 @@ class Site:
             "address": "127.0.0.1",
             "port": self.port,
             "keep": 5,
+            "migrate": True,
             "probe_seconds": 10.0,
             "drain_seconds": 5.0,
             "tools": "\n".join(

@@ -37,7 +37,7 @@ def test_result_tells_what_was_done(first: tuple[Site, float]) -> None:
     site, _ = first
     told = json.loads((site.work / "result.json").read_text())["hosts"]["localhost"]
     seconds = told.pop("seconds")
-    assert set(seconds) == {"install", "probe", "cutover", "drain"}
+    assert set(seconds) == {"install", "migrate", "probe", "cutover", "drain"}
     assert told == {
         "ok": True,
         "changed": True,
@@ -47,6 +47,7 @@ def test_result_tells_what_was_done(first: tuple[Site, float]) -> None:
         "sha256": site.wheel("1.0").sha256,
         "commit": COMMIT,
         "previous": None,
+        "migrated": False,
     }
 
 

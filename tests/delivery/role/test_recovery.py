@@ -118,12 +118,12 @@ def test_installer_of_a_killed_run_keeps_the_lock(live: Site) -> None:
     uv.write_text("#!/bin/sh\nexec sleep 60\n")
     uv.chmod(0o755)
     child = live.begin(live.parameters("live", wheel), uv=uv)
-    wait(lambda: "installer" in (live.root / "lock").read_text())
-    installer = json.loads((live.root / "lock").read_text())["installer"]
+    wait(lambda: "child" in (live.root / "lock").read_text())
+    installer = json.loads((live.root / "lock").read_text())["child"]
     child.kill()
     child.communicate()
     told = live.told("live", wheel)
-    assert f"(process {installer}, the installer of a run that was killed)" in told["reason"]
+    assert f"(process {installer}, which a run that was killed has left)" in told["reason"]
     os.kill(installer, signal.SIGKILL)
     wait(lambda: live.told("live", wheel).get("version") == "1.1")
     assert live.installed() == {"1.0", "1.1"}

@@ -82,6 +82,22 @@ def main():
 """
 
 
+# Writes down what it sees, in the folder that outlives releases.
+MIGRATE = """
+import json, os, sys
+from importlib import metadata
+from pathlib import Path
+
+def main():
+    link = Path("run/current.sock")
+    told = {"version": metadata.version("tiny-service"), "word": os.environ.get("TINY_WORD")}
+    told["live"] = link.readlink().stem if link.is_symlink() else None
+    with open(Path(os.environ["STATE_DIRECTORY"], "migrations"), "a") as log:
+        log.write(json.dumps(told) + "\\n")
+    END
+"""
+
+
 @dataclass(frozen=True)
 class Wheel:
     """A wheel, and what a deploy has to know of it."""
@@ -91,8 +107,8 @@ class Wheel:
     sha256: str
 
 
-def wheel(folder: Path, version: str, fault: str = "", extra: str = "") -> Wheel:
-    """Write the wheel of one version; same words, same bytes."""
+def wheel(folder: Path, version: str, fault: str = "", extra: str = "", migrate: str = "") -> Wheel:
+    """Write the wheel of one version; same words, same bytes. `migrate` ends its migration."""
     info = f"tiny_service-{version}.dist-info"
     files = {
         "tiny_service/__init__.py": extra,
@@ -104,6 +120,9 @@ def wheel(folder: Path, version: str, fault: str = "", extra: str = "") -> Wheel
         "Tag: py3-none-any\n",
         f"{info}/entry_points.txt": f"[console_scripts]\n{NAME} = tiny_service.server:main\n",
     }
+    if migrate:
+        files["tiny_service/migrate.py"] = MIGRATE.replace("END", migrate)
+        files[f"{info}/entry_points.txt"] += f"{NAME}-migrate = tiny_service.migrate:main\n"
     record = ""
     for name, text in files.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=")

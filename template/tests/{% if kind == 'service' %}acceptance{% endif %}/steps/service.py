@@ -1,5 +1,6 @@
 """What the sentences do, over HTTP and in the browser."""
 
+import re
 import urllib.parse
 import urllib.request
 
@@ -11,15 +12,19 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 @when('somebody asks for "{path}"')
 def ask(context: Context, path: str, form: bytes | None = None) -> None:
-    """Get a page, or send a form to it."""
-    with urllib.request.urlopen(context.url + path, form, timeout=10) as answer:
-        context.page = answer.read().decode()
+    """Get a page, or send a form to it, with the cookie that came with the page before."""
+    cookie = {"Cookie": context.cookie} if "cookie" in context else {}
+    request = urllib.request.Request(context.url + path, form, cookie)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        context.page, context.cookie = answer.read().decode(), answer.headers["Set-Cookie"] or ""
 
 
 @when('a visitor sends the name "{name}"')
 def send(context: Context, name: str) -> None:
-    """Send the form."""
-    ask(context, "/", urllib.parse.urlencode({"name": name}).encode())
+    """Send the form, with all that the page hides in it."""
+    ask(context, "/")
+    hidden = re.findall(r'type="hidden" name="(.+?)" value="(.+?)"', context.page)
+    ask(context, "/", urllib.parse.urlencode([*hidden, ("name", name)]).encode())
 
 
 @then('the page says "{text}"')

@@ -1,4 +1,4 @@
-"""Become the instance that is named: its program, with its environment, as its description says."""
+"""Become the instance that is named, or run another script of its release as it would be run."""
 
 import json
 import os
@@ -9,5 +9,7 @@ given = os.environ.get("CREDENTIALS_DIRECTORY")
 path = f"{given}/instance" if given else f"instances/{sys.argv[1]}.json"
 with open(path, encoding="utf-8") as stream:
     description = json.load(stream)
-command = description["command"]
-os.execve(command[0], command, os.environ | description["environment"])
+python, *arguments = description["command"]
+# The folder that outlives releases; systemd has one, and this name for it.
+environment = {"STATE_DIRECTORY": os.path.abspath("data")} | os.environ | description["environment"]
+os.execve(python, [python, *(sys.argv[2:] or arguments)], environment)

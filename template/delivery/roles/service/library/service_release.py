@@ -30,6 +30,7 @@ ARGUMENTS = {
     "address": {"default": "127.0.0.1"},
     "port": {"type": "int", "required": True},
     "keep": {"type": "int", "default": 5},
+    "migrate": {"type": "bool", "default": True},
     "probe_seconds": {"type": "float", "default": 15.0},
     "drain_seconds": {"type": "float", "default": 30.0},
     "tools": {"required": True},

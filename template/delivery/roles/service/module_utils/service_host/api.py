@@ -132,13 +132,14 @@ class Request:
                 self.parameters["probe_seconds"],
                 self.parameters["drain_seconds"],
                 self.parameters["keep"],
+                self.parameters["migrate"],
             )
             recovered = recover(host)
             changed = self.bring(host)
             pruned = release.prune(host)
         done = {"stack": self.foundation.changes, "recovered": recovered, "pruned": pruned}
-        seconds = {"seconds": host.seconds}
-        return {"changed": changed or any(done.values()), "diffs": diffs, **done, **seconds}
+        told = {"migrated": host.migrated, "seconds": host.seconds}
+        return {"changed": changed or any(done.values()), "diffs": diffs, **done, **told}
 
     def bring(self, host: Host) -> bool:
         """Do to releases what was asked for; return whether that changed anything."""
@@ -194,6 +195,7 @@ class Request:
             "sha256": state.live.sha256 if state.live else None,
             "commit": marker.get("commit"),
             "previous": state.previous.version if state.previous else None,
+            "migrated": False,
             "seconds": {},
         }
 

@@ -116,26 +116,14 @@ def find_uv() -> str | None:
 
 
 def call(command: list[str], folder: Path, lock: Lock) -> None:
-    """Run a step of the installer; should we be killed, it keeps the lock until it has ended."""
+    """Run a step of the installer."""
     environment = {name: text for name, text in os.environ.items() if name not in LEAKS}
     environment |= {"UV_PYTHON_DOWNLOADS": "never", "PIP_NO_INPUT": "1"}
-    process = subprocess.Popen(
-        command,
-        cwd=folder.parent,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        pass_fds=[lock.handle],
-        text=True,
-        errors="replace",
-    )
-    lock.note(installer=process.pid)
-    output = process.communicate()[0].splitlines()
-    if process.returncode:
+    status, output = lock.run(command, cwd=folder.parent, env=environment, stdout=subprocess.PIPE)
+    if status:
         step = " ".join(command[1:3]) if command[0].endswith("uv") else " ".join(command[1:4])
         raise Refused(
-            f"Installing {folder} failed ({step} ended with {process.returncode}): see the lines"
+            f"Installing {folder} failed ({step} ended with {status}): see the lines"
             " below, put that right, and deploy again.",
-            output[-20:],
+            output.splitlines()[-20:],
         )

@@ -78,7 +78,7 @@ def replay(lines: Iterable[str]) -> State:
                 begun = Begun(fact["run"], fact["action"], target, fact["before"])
                 if target.version not in versions:
                     versions = {target.version: None, **versions}
-            elif begun and fact["run"] == begun.run:
+            elif fact["event"] == "end" and begun and fact["run"] == begun.run:
                 if fact["ok"]:
                     stack = ended(stack, begun.action, begun.target)
                     versions.pop(begun.target.version)
@@ -108,6 +108,10 @@ class Journal:
         run = uuid.uuid4().hex[:12]
         self._append(event="begin", run=run, action=action, before=before, **vars(target))
         return run
+
+    def migrated(self, run: str, script: str) -> None:
+        """Write down that a run has prepared what its release needs."""
+        self._append(event="migrated", run=run, script=script)
 
     def end(self, run: str, reason: str | None = None) -> None:
         """Write down how a run ended: well, or for what reason not."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from .lock import Lock
+
 
 @dataclass(frozen=True)
 class Status:
@@ -31,6 +33,9 @@ class Keeper(Protocol):
 
     def stop(self, instance: str) -> None:
         """Stop an instance, now and for good."""
+
+    def once(self, instance: str, script: str, lock: Lock) -> int:
+        """Run a script of an instance's release as the instance runs; return its exit status."""
 
     def log(self, instance: str, hidden: Sequence[str]) -> list[str]:
         """Return the last lines that an instance wrote, with the hidden words starred out."""

@@ -47,6 +47,11 @@ class Layout:
         return self.run / "current.sock"
 
     @property
+    def data(self) -> Path:
+        """What the service keeps; it outlives releases."""
+        return self.root / "data"
+
+    @property
     def log(self) -> Path:
         """The logs."""
         return self.root / "log"
@@ -68,6 +73,10 @@ class Layout:
     def complete(self, version: str) -> Path:
         """Return the file that, written last, says that a release is complete."""
         return self.release(version) / COMPLETE
+
+    def migration(self, name: str, version: str) -> Path:
+        """Return the script that prepares what a release needs, which not every one has."""
+        return self.release(version) / "bin" / f"{name}-migrate"
 
     def socket(self, instance: str) -> Path:
         """Return the socket that one instance listens on."""

@@ -6,7 +6,8 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,25 @@ class Lock:
     def __init__(self, handle: int, note: dict[str, Any]) -> None:
         self.handle = handle
         self._note = note
+
+    def run(self, command: Sequence[str], **options: Any) -> tuple[int, str]:
+        """Run a command; should we be killed, it keeps the lock until it has ended.
+
+        Returns:
+            Its exit status, and its output if `options` ask for that.
+        """
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            pass_fds=[self.handle],
+            text=True,
+            errors="replace",
+            **options,
+        )
+        self.note(child=process.pid)
+        output = process.communicate()[0]
+        return process.returncode, output or ""
 
     def note(self, **facts: Any) -> None:
         """Write down who holds the lock, for those who come too late."""
@@ -54,8 +74,8 @@ def _busy(path: Path, text: bytes) -> str:
         note = json.loads(text)
         work = f" with version {note['version']}" if note["version"] else ""
         pid = f"process {note['pid']}"
-        if "installer" in note and not Path(f"/proc/{note['pid']}").exists():
-            pid = f"process {note['installer']}, the installer of a run that was killed"
+        if "child" in note and not Path(f"/proc/{note['pid']}").exists():
+            pid = f"process {note['child']}, which a run that was killed has left"
         who = f"{note['who']}{work}, since {note['since']} ({pid})"
     except (ValueError, KeyError, TypeError):
         who = "a run that has just begun"

@@ -13,6 +13,8 @@ from pathlib import Path
 
 PROC = Path("/proc")
 LISTEN = "0A"
+# All that the service and the front see of whoever started them.
+KEPT = ("HOME", "USER", "LOGNAME", "TZ", "TMPDIR")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class Process:
         """Tell whether it runs a program of a folder."""
         first = self.arguments[0] if self.arguments else ""
         return any(name.startswith(f"{folder}{os.sep}") for name in (self.program, first))
+
+
+def environment() -> dict[str, str]:
+    """Return the environment that everything of a service starts in."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {**kept, "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 
 def process(pid: int) -> Process | None:

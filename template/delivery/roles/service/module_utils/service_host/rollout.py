@@ -33,6 +33,8 @@ class Host:
     probe_seconds: float
     drain_seconds: float
     keep: int
+    migrate: bool = True
+    migrated: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -73,6 +75,18 @@ class Rollout:
         """Make the release, unless it is there."""
         if not install.installed(self.host.layout, self.artifact):
             install.install(self.host.layout, self.artifact, self.host.lock)
+
+    def migrate(self) -> None:
+        """Let the release prepare its database, if it has a script for that. Nothing goes back."""
+        host, name = self.host, self.target.instance
+        script = host.layout.migration(self.artifact.name, self.target.version)
+        if self.action != "deploy" or not host.migrate or not script.is_file():
+            return
+        status = host.keeper.once(name, str(script), host.lock)
+        if status:
+            raise self.failed(f"its migration failed ({script.name} ended with {status})")
+        host.journal.migrated(self.run, script.name)
+        host.migrated = True
 
     def start(self) -> None:
         """Start the instance on a socket of its own."""
@@ -136,6 +150,7 @@ class Rollout:
 STEPS: tuple[tuple[str, Callable[[Rollout], None]], ...] = (
     ("install", Rollout.begin),
     ("install", Rollout.install),
+    ("migrate", Rollout.migrate),
     ("probe", Rollout.start),
     ("probe", Rollout.probe),
     ("cutover", Rollout.cutover),

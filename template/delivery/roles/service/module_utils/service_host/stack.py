@@ -18,9 +18,8 @@ from .lock import Lock
 from .probe import ask, over_unix
 from .supervisor import FRONT, Supervisor
 
-FOLDERS = {"run": 0o755, "log": 0o755, "releases": 0o755, "supervisor": 0o755, "instances": 0o700}
-# All that the service and the front see of whoever started them.
-KEPT = ("HOME", "USER", "LOGNAME", "TZ", "TMPDIR")
+FOLDERS = {"run": 0o755, "log": 0o755, "releases": 0o755, "supervisor": 0o755}
+FOLDERS |= {"data": 0o700, "instances": 0o700}
 
 
 class Stack(Foundation):
@@ -128,12 +127,11 @@ class Stack(Foundation):
         text = read(front)
         if not with_front:
             front.unlink(missing_ok=True)
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         command = ["tools/current/bin/python", "-X", "utf8", "-m", "supervisor.supervisord"]
         result = subprocess.run(
             [str(root / command[0]), *command[1:], "-c", "supervisord.conf"],
             cwd=root,
-            env={**kept, "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
+            env=processes.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -8,10 +8,12 @@ import xmlrpc.client
 from collections.abc import Sequence
 from typing import Any
 
+from . import processes
 from .errors import Refused
 from .files import tail, write
 from .keeper import Status
 from .layout import Layout
+from .lock import Lock
 from .probe import ask, over_unix
 
 BAD_NAME, ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED = 10, 60, 70, 90
@@ -98,6 +100,14 @@ class Supervisor:
         (self.programs / f"{instance}.conf").unlink(missing_ok=True)
         self._remove(instance)
         self.layout.socket(instance).unlink(missing_ok=True)
+
+    def once(self, instance: str, script: str, lock: Lock) -> int:
+        """Run a script of an instance's release as the instance runs; return its exit status."""
+        command = ["tools/current/bin/python", "-I", "-S", "launch.py", instance, script]
+        with self.layout.instance_log(instance).open("ab") as log:
+            return lock.run(command, cwd=self.layout.root, env=processes.environment(), stdout=log)[
+                0
+            ]
 
     def log(self, instance: str, hidden: Sequence[str]) -> list[str]:
         """Return the last lines that an instance wrote, with the hidden words starred out."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import processes
 from .errors import Refused
-from .files import discard, without, write
+from .files import discard, read, without, write
 from .foundation import START_SECONDS, Foundation
 from .keeper import Status
 from .layout import Layout
@@ -21,6 +21,8 @@ from .lock import Lock
 
 UNITS = Path("/etc/systemd/system")
 FOLDERS = {"releases": 0o755, "instances": 0o700}
+# What a unit says of a server, and not of a script that ends.
+OF_A_SERVER = ("Exec", "NotifyAccess", "Restart", "TimeoutStart", "Type")
 UP = ("active", "activating", "deactivating", "reloading")
 PLAIN = re.compile(r"/[A-Za-z0-9/_.-]+")
 CALL_SECONDS = 90.0
@@ -56,6 +58,10 @@ class Units:
         """Return the unit of an instance."""
         return f"{self.name}@{instance}.service"
 
+    def task(self, instance: str) -> str:
+        """Return the unit of a script that is run once."""
+        return f"{self.name}-once-{instance}.service"
+
     def names(self) -> set[str]:
         """Return the instances that systemd runs, or will after a reboot."""
         loaded = call(
@@ -90,15 +96,30 @@ class Units:
         call("systemctl", "reset-failed", "--quiet", self.unit(instance), check=False)
         self.layout.socket(instance).unlink(missing_ok=True)
 
+    def once(self, instance: str, script: str, lock: Lock) -> int:
+        """Run a script of an instance's release as the instance runs; return its exit status."""
+        unit = read(UNITS / f"{self.name}@.service").replace("%i", instance)
+        lines = unit.partition("[Service]\n")[2].partition("\n[")[0].splitlines()
+        (start,) = (line for line in lines if line.startswith("ExecStart="))
+        alike = [line for line in lines if line[:1].isalpha() and not line.startswith(OF_A_SERVER)]
+        command = ["systemd-run", "--quiet", "--wait", "--collect", f"--unit={self.task(instance)}"]
+        command += [f"--property={line}" for line in alike]
+        command += [*start.removeprefix("ExecStart=").split(), script]
+        status, said = lock.run(command, stdout=subprocess.PIPE)
+        if said:
+            raise Refused(f"systemd-run ended with {status}: {said.strip()}.")
+        return status
+
     def log(self, instance: str, hidden: Sequence[str]) -> list[str]:
         """Return the last lines that an instance wrote, with the hidden words starred out."""
         last = ("--lines=20", "--output=cat", "--no-pager", "--quiet")
-        text = call("journalctl", *last, f"--unit={self.unit(instance)}", check=False)
+        units = [f"--unit={name}" for name in (self.unit(instance), self.task(instance))]
+        text = call("journalctl", *last, *units, check=False)
         return without(text, hidden).splitlines()
 
     def where(self, instance: str) -> str:
         """Say where a person finds all that an instance wrote."""
-        return f"journalctl --unit={self.unit(instance)}"
+        return f"journalctl --unit={self.unit(instance)} --unit={self.task(instance)}"
 
 
 class Systemd(Foundation):
