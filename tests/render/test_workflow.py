@@ -44,3 +44,14 @@ def test_every_action_is_pinned_by_digest_with_its_version_beside_it(workflow: P
 
 def test_nothing_is_permitted_unless_a_job_asks(workflow: Path) -> None:
     assert "\npermissions: {}\n" in workflow.read_text()
+
+
+def test_renovate_understands_its_configuration(default: Path) -> None:
+    check = ["check-jsonschema", "--builtin-schema", "vendor.renovate"]
+    done = subprocess.run(
+        [BIN / check[0], *check[1:], default / "renovate.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
