@@ -48,6 +48,7 @@ class Service:
     work: Path
     names: tuple[str, ...]
     variables: dict[str, object] = field(default_factory=dict)
+    differences: dict[str, dict[str, object]] = field(default_factory=dict)
 
     @property
     def hosts(self) -> list[Host]:
@@ -67,10 +68,14 @@ class Service:
             "service_address": "0.0.0.0",
             "service_port": 80,
             "service_index": INDEX,
-            "service_environment": variables.pop("service_environment", {}),
             **self.variables,
         }
-        hosts = {host.name: {"ansible_host": host.address} for host in self.hosts}
+        if "service_environment" in variables:
+            service["service_environment"] = variables.pop("service_environment")
+        hosts = {
+            host.name: {"ansible_host": host.address, **self.differences.get(host.name, {})}
+            for host in self.hosts
+        }
         inventory = self.work / "hosts.json"
         inventory.write_text(json.dumps({"service": {"hosts": hosts, "vars": service}}))
         wanted = {"service_name": NAME, "service_by": "ada", **variables}

@@ -30,6 +30,10 @@ def healthz():
 """,
     "dies at once": "os.kill(os.getppid(), 9)",
     "says its secret": "print('the secret is', os.environ['TINY_SECRET'], flush=True); sys.exit(3)",
+    "sick where told": """
+def healthz():
+    return ('500 Sick' if 'TINY_SICK' in os.environ else '200 OK'), b''
+""",
     "slow": "def index(body): time.sleep(2); return '200 OK', b'slow'",
 }
 

@@ -39,12 +39,13 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    """Make a release staged, live or absent, the one before live again, or stop or end all."""
+    """Make a release staged, live, undone or absent; stop the service, or end it."""
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         required_if=[
             ("state", "live", ("version", "sha256")),
             ("state", "staged", ("version", "sha256")),
+            ("state", "undone", ("version",)),
         ],
         supports_check_mode=True,
     )

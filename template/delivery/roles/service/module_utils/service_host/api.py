@@ -20,7 +20,7 @@ from .systemd import Systemd
 Parameters = dict[str, Any]
 Result = dict[str, Any]
 INITS: dict[str, type[Foundation]] = {"supervisor": Stack, "systemd": Systemd}
-STATES = ("live", "staged", "absent", "previous", "stopped")
+STATES = ("live", "staged", "absent", "previous", "undone", "stopped")
 
 
 class Module(Protocol):
@@ -135,17 +135,22 @@ class Request:
                 self.parameters["migrate"],
             )
             recovered = recover(host)
+            before = self.journal.state().stack
             changed = self.bring(host)
+            advanced = self.journal.state().stack != before
             pruned = release.prune(host)
         done = {"stack": self.foundation.changes, "recovered": recovered, "pruned": pruned}
-        told = {"migrated": host.migrated, "seconds": host.seconds}
-        return {"changed": changed or any(done.values()), "diffs": diffs, **done, **told}
+        changed = changed or any(done.values())
+        told = {"advanced": advanced, "migrated": host.migrated, "seconds": host.seconds}
+        return {"changed": changed, "diffs": diffs, **done, **told}
 
     def bring(self, host: Host) -> bool:
         """Do to releases what was asked for; return whether that changed anything."""
         if self.artifact is None:
             if self.state == "absent":
                 return release.remove(host, str(self.version))
+            if self.state == "undone":
+                return release.take_back(host, self.name, str(self.version))
             return release.go_back(host, self.name, self.version)
         if self.state == "staged":
             return release.stage(host, self.target(), self.artifact)
@@ -170,7 +175,7 @@ class Request:
                 stack = ended(stack, "deploy", self.target())
         elif self.state == "absent":
             there.discard(str(self.version))
-        else:
+        elif self.state == "previous":
             target = release.way_back(self.layout, state, self.name, self.version)
             stack = ended(stack, "rollback", target)
         before, after = self.picture(), drawn(stack, there)

@@ -57,6 +57,14 @@ def go_back(host: Host, name: str, version: str | None) -> bool:
     return True
 
 
+def take_back(host: Host, name: str, version: str) -> bool:
+    """Undo the deploy of a version, where that is live and another was before it."""
+    state = host.journal.state()
+    if state.live is None or state.live.version != version or state.previous is None:
+        return False
+    return go_back(host, name, None)
+
+
 def way_back(layout: Layout, state: State, name: str, version: str | None) -> Entry:
     """Return the instance that a rollback goes to, or say why there is none."""
     if state.live is None:

@@ -1,0 +1,85 @@
+"""A deploy to several hosts: one batch after the other, and all of them or none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.delivery.role.wheels import NAME
+
+from .conftest import Service
+from .host import Host
+from .lab import Lab
+
+pytestmark = pytest.mark.hosts
+
+SICK: dict[str, object] = {"service_environment": {"TINY_SICK": "yes"}}
+
+
+def journal(host: Host) -> list[dict[str, Any]]:
+    """Return the lines of the journal of a host."""
+    text = (host.disk / f"opt/{NAME}/journal.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def three(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service on three hosts, where 1.0 is live."""
+    service = Service(lab, tmp_path_factory.mktemp("three"), ("h2", "h3", "h4"))
+    runs = service.deploy(service.wheel("1.0"))
+    assert runs["h2"].code == 0, runs["h2"].output
+    yield service
+
+
+def test_all_hosts_get_the_release_the_canary_first(three: Service) -> None:
+    runs = three.deploy(three.wheel("1.1"), service_batches=[1, "100%"])
+    assert runs["h2"].code == 0, runs["h2"].output
+    assert three.live() == ["1.1"] * 3
+    ended = [journal(host)[-1]["at"] for host in three.hosts]
+    begun = [journal(host)[-2]["at"] for host in three.hosts]
+    assert ended[0] <= min(begun[1:])
+
+
+def test_a_host_that_fails_takes_the_whole_attempt_back(three: Service) -> None:
+    before, untouched = three.live(), journal(three.hosts[2])
+    three.differences = {"h3": SICK}
+    with three.load(three.hosts[0]) as count:
+        runs = three.deploy(
+            three.wheel("2.0", "sick where told"),
+            service_batches=[1, 1, 1],
+            service_probe_seconds=3,
+        )
+    three.differences = {}
+    assert runs["h3"].code != 0
+    assert "2.0 did not go live" in runs["h3"].host["reason"]
+    assert "/healthz answers 500" in runs["h3"].host["reason"]
+    assert three.live() == before
+    assert [line["action"] for line in journal(three.hosts[0])[-4:] if "action" in line] == [
+        "deploy",
+        "rollback",
+    ]
+    assert journal(three.hosts[2]) == untouched
+    assert count["failed"] == 0, count
+
+
+def test_a_host_out_of_reach_takes_the_whole_attempt_back(three: Service) -> None:
+    before = three.live()
+    with three.hosts[2].unplugged():
+        runs = three.deploy(three.wheel("3.0"), service_batches=[2, 1])
+    assert runs["h4"].code != 0
+    assert "h4" in runs["h4"].output and runs["h4"].host["reason"]
+    assert three.live() == before
+    again = three.deploy(three.wheel("3.0"), service_batches=[2, 1])
+    assert again["h2"].code == 0, again["h2"].output
+    assert three.live() == ["3.0"] * 3
+
+
+def test_a_rollback_takes_every_host_back(three: Service) -> None:
+    three.deploy(three.wheel("4.0"))
+    three.deploy(three.wheel("4.1"))
+    runs = three.rollback()
+    assert runs["h2"].code == 0, runs["h2"].output
+    assert three.live() == ["4.0"] * 3
