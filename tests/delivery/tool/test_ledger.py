@@ -38,6 +38,7 @@ def test_an_event_comes_back_as_it_was_written(toy: Toy) -> None:
         attempt=2,
         seconds=1.5,
         hosts=("a", "b"),
+        migrated=True,
         reason="Ünïcode",
     )
     ledger.append(written)
