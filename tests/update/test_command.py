@@ -151,3 +151,10 @@ def test_a_project_that_does_not_say_where_it_came_from(project: Path) -> None:
     done = template(project)
     assert done.returncode == 2
     assert ".copier-answers.yml" in done.stderr
+
+
+def test_a_template_that_is_not_there(project: Path, future: Path) -> None:
+    future.rename(future.with_name("elsewhere"))
+    done = template(project)
+    assert done.returncode == 2
+    assert f"the template is not at {future}: give .copier-answers.yml an address" in done.stderr
