@@ -170,9 +170,10 @@ def holds(project: Path, answers: dict[str, Any]) -> None:
     assert config.get("urls", {"Repository": ""}) == {"Repository": noted["repository_url"]}
     package, command = noted["import_name"], noted.get("command_name", noted["distribution_name"])
     module = {"service": "server", "cli": "cli"}.get(kind)
-    assert config.get("scripts") == (
-        {command: f"{package}.{module}:main"} if module else None
-    ), "the command"
+    scripts = {command: f"{package}.{module}:main"} if module else {}
+    if noted.get("framework") == "django":
+        scripts[f"{command}-migrate"] = f"{package}.manage:migrate"
+    assert config.get("scripts", {}) == scripts
     readme = [
         files.markdown(line)
         for line in (project / "README.md").read_text(encoding="utf-8").split("\n")
