@@ -24,6 +24,7 @@ ONCE = (
     "delivery/inventories/",
 )
 SETTINGS = copier.Settings()
+COPIES: dict[str, Files] = {}
 
 Begin = Callable[..., Path]
 
@@ -114,11 +115,14 @@ def content(project: Path) -> Files:
 
 
 def fresh(project: Path, template: Path, tag: str = NEWEST) -> Files:
-    """Copy a release of the template with a project's answers; read what came out."""
+    """Copy a release of the template with a project's answers, once; read what came out."""
     answers = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
     told = {name: answer for name, answer in answers.items() if not name.startswith("_")}
-    take(template, project.with_name("fresh"), tag, told)
-    return files(project.with_name("fresh"))
+    key = f"{template} {tag} {told}"
+    if key not in COPIES:
+        take(template, project.with_name("fresh"), tag, told)
+        COPIES[key] = files(project.with_name("fresh"))
+    return COPIES[key]
 
 
 def once(found: Files) -> Files:
