@@ -6,6 +6,8 @@
 PYTHON ?= python3
 NAME ?= Hello Delivery
 DIR ?= build/$(shell printf %s "$(NAME)" | tr 'A-Z' 'a-z' | tr -cs 'a-z0-9' '-' | sed 's/^-//;s/-$$//')
+# How many of the tests' environments run at a time; one shows all that it says: JOBS=1
+JOBS ?= auto
 BIN := $(CURDIR)/.venv/bin
 # A fresh machine's git does not know who commits.
 IDENTITY = $(shell git config user.email >/dev/null || echo -c user.name=$(shell id -un) -c user.email=$(shell id -un)@localhost)
@@ -25,7 +27,7 @@ stop:
 	@cd "$(DIR)" && PATH="$(BIN):$$PATH" $(PYTHON) -m delivery stop
 
 test: .venv/complete
-	@$(BIN)/tox run
+	@$(BIN)/tox run-parallel --parallel $(JOBS) --parallel-no-spinner
 
 bench: .venv/complete
 	@$(BIN)/tox run -e bench
