@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import commands, pipeline, report, tools
+from . import commands, pipeline, report, security, tools
 from .errors import DeliveryError, UsageError
 from .project import Project
 
@@ -41,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
     template_ = sub.add_parser("template", help="which version of its template the project has")
     template_.add_argument("--update", action="store_true", help="bring it to the newest")
     sub.add_parser("build", help="(in tox) build the artifact of the commit")
+    secure = sub.add_parser("security", help="(in tox) look for secrets and vulnerabilities")
+    secure.add_argument("--required", action="store_true", help="red, too, if nobody can be asked")
     sub.add_parser("publish", help="(in tox) put the artifact into the index")
     install = sub.add_parser("install", help="install the artifact from the index, afresh")
     install.add_argument("folder", type=Path, metavar="FOLDER")
@@ -74,6 +76,9 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             commands.template(project, args.update)
         case "build":
             commands.build(project)
+        case "security":
+            security.secrets(project.git)
+            security.audit(project.git, args.required)
         case "publish":
             commands.publish(project)
         case "install":
