@@ -72,7 +72,9 @@ def audit(git: Git, required: bool) -> None:
     skipped = sorted(entry["name"] for entry in found if "skip_reason" in entry)
     print(f"{len(found) - len(skipped)} of {len(found)} requirements have no known vulnerability")
     if skipped:
-        _unasked(f"not audited, for the database does not know them: {', '.join(skipped)}", required)
+        _unasked(
+            f"not audited, for the database does not know them: {', '.join(skipped)}", required
+        )
 
 
 def _unasked(sentence: str, required: bool) -> None:

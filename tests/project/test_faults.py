@@ -60,6 +60,18 @@ def example(service: Service) -> None:
         path.write_text(path.read_text().replace(">>>", "$"))
 
 
+def unsafe(service: Service) -> None:
+    path = service.root / PACKAGE / "greeting.py"
+    head, body = path.read_text().split("\n\n", 1)
+    sign = 'SIGN = hashlib.md5(b"Ada").hexdigest()'
+    path.write_text(f"{head}\n\nimport hashlib\n\n{sign}\n\n{body}")
+
+
+def secret(service: Service) -> None:
+    # In two parts, for this file must not look as if it held one.
+    (service.root / "docs/notes.txt").write_text("key: " + "AKIA" + "Q7W3E5R1T9Y2U4I6\n")
+
+
 def publish(service: Service) -> None:
     service.edit("delivery.toml", "{data}/hello-delivery/index", "/proc/no-index-here")
 
@@ -90,6 +102,8 @@ FAULTS: dict[Callable[[Service], None], str] = {
     integration: "integration",
     docs: "docs",
     example: "docs",
+    unsafe: "security",
+    secret: "security",
     publish: "publish",
     acceptance: "acceptance",
     production: "production",

@@ -14,7 +14,17 @@ from .conftest import Person, Service
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
-STAGES = ["lint", "unit", "build", "integration", "docs", "security", "publish", "acceptance", "production"]
+STAGES = [
+    "lint",
+    "unit",
+    "build",
+    "integration",
+    "docs",
+    "security",
+    "publish",
+    "acceptance",
+    "production",
+]
 
 
 @pytest.fixture(scope="module")
