@@ -9,14 +9,15 @@ import signal
 import subprocess
 import tempfile
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ..conftest import ROOT
+from .advisories import served
 
 # What this machine needs to reach its package index; nothing else of the caller's is handed on.
 KEPT = ("PIP_", "UV_", "SSL_", "http_proxy", "https_proxy", "no_proxy", "CI")
@@ -30,10 +31,12 @@ class Person:
     Attributes:
         home: their home folder; everything they make is below it.
         path: their PATH.
+        env: more of their environment.
     """
 
     home: Path
     path: str = "/usr/local/bin:/usr/bin:/bin"
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, *command: str, cwd: Path, **env: str) -> subprocess.Popen[str]:
         """Start a command as this person, in a process group of its own."""
@@ -43,6 +46,7 @@ class Person:
             "PATH": self.path,
             "LANG": "C.UTF-8",
             "USER": WALKER,
+            **self.env,
             **env,
         }
         drop = (
@@ -140,7 +144,8 @@ def person() -> Iterator[Person]:
         subprocess.run(["userdel", WALKER], check=False, capture_output=True)  # of a killed run
         subprocess.run(["useradd", "--user-group", "--home-dir", home, WALKER], check=True)
     give(home)
-    yield Person(home)
+    with served() as advisories:
+        yield Person(home, env=advisories)
     if os.geteuid() == 0:
         subprocess.run(["userdel", WALKER], check=True)
     shutil.rmtree(home)

@@ -6,11 +6,12 @@ import hashlib
 import re
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from .conftest import Person, Service
+from .conftest import Service
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -40,7 +41,7 @@ def test_make_walk_goes_from_nothing_to_production(first_walk: tuple[Service, st
     assert [stage for stage, _, _ in lines] == STAGES, said
     assert f"is in production: {service.url('production')}/" in said
     assert "make stop" in said
-    assert "NOTE" not in said  # this machine has a browser, so nothing was left out
+    assert "NOTE" not in said  # it has a browser and an advisory database: nothing was left out
 
 
 def test_production_runs_the_artifact_of_the_commit(accepted: Service) -> None:
@@ -118,7 +119,7 @@ def test_a_machine_without_a_browser_is_told_what_it_lacks(
         for tool in Path(folder).iterdir():
             if not tool.name.startswith("chrom") and not (bare / tool.name).is_symlink():
                 (bare / tool.name).symlink_to(tool)
-    other = Service(Person(green.person.home, str(bare)), green.template, green.root)
+    other = Service(replace(green.person, path=str(bare)), green.template, green.root)
     said = other.delivery("run", "acceptance")
     assert re.search(
         r"^    NOTE: .*browser.*apt(-get)? install .*chromium", said, re.MULTILINE
