@@ -36,7 +36,7 @@ EVENTS = (
 )
 EVERYWHERE = "everywhere"  # the stage of what concerns an artifact wherever it is: revoked
 PATH = re.compile(
-    r"(?P<day>\d{4}/\d\d/\d\d)/(?P<time>\d{12})\.(?P<stage>[a-z0-9-]+)\.(?P<event>[a-z-]+)"
+    r"(?P<day>\d{4}/\d\d/\d\d)/(?P<time>\d\d/\d{10})\.(?P<stage>[a-z0-9-]+)\.(?P<event>[a-z-]+)"
     r"\.(?P<commit>[0-9a-f]{12})\.(?P<sha256>[0-9a-f]{12}|none)\.[0-9a-f]{8}\.json"
 )
 
@@ -97,11 +97,15 @@ class Event:
         return datetime.fromisoformat(self.at)
 
     def path(self) -> str:
-        """Return the path of the event's file on the ref, unique to this call."""
+        """Return the path of the event's file on the ref, unique to this call.
+
+        One folder an hour: every append makes new trees on its path, and small ones are what keeps
+        the first fetch of a long history fast.
+        """
         when = self.when.astimezone(UTC)
         about = f"{self.commit[:12]}.{self.sha256[:12] if self.sha256 else 'none'}"
         name = f"{self.stage}.{self.event}.{about}.{random.getrandbits(32):08x}"
-        return f"{when:%Y/%m/%d/%H%M%S%f}.{name}.json"
+        return f"{when:%Y/%m/%d/%H/%M%S%f}.{name}.json"
 
     def statement(self) -> str:
         """Return the event as an in-toto Statement, one JSON document."""
