@@ -6,17 +6,17 @@ It needs no server and works in shallow clones. Appending is one fast-forward of
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from .errors import DeliveryError, UsageError
+from .chain import REF, Chain
+from .errors import UsageError
 from .event import EVENTS, PATH, Event, login
 from .git import Git
 
-REF = "refs/delivery/ledger"
-SHARED = "refs/delivery/shared"  # what the remote's ledger was when it was last asked
-TRIES = 20
+SKEW = 300.0  # seconds that the clocks of those who write may be apart
 
 
 class Ledger:
@@ -29,32 +29,64 @@ class Ledger:
 
     def __init__(self, git: Git, remote: str = "") -> None:
         self.git, self.remote = git, remote
+        self._chain = Chain(git, remote)
         if remote and not git.ok("remote", "get-url", remote):
             raise UsageError(
                 f"delivery.toml [ledger]: there is no git remote {remote!r}: git remote add"
             )
 
-    def append(self, event: Event) -> None:
-        """Write ``event`` on the ref, and share it when there is a remote.
+    def append(self, event: Event) -> Event:
+        """Write ``event`` on the ref, share it when there is a remote, and return it as written.
 
         Raises:
+            UsageError: this machine's clock is far behind the newest event; nothing is written.
             DeliveryError: the ref kept changing, or the remote does not take it; the event is then
                 on the local ref and is shared by the next append or ``sync``.
         """
-        files = {event.path(): event.statement().encode()}
-        self._retry(
-            lambda: self._commit(REF, self._tip(REF), files, f"{event.stage} {event.event}")
-        )
-        self.sync()
+        written = event
+
+        def files(tip: str | None) -> dict[str, bytes]:
+            nonlocal written
+            if not event.envelope:  # what is signed cannot be told another time
+                written = replace(event, at=self._after(tip, event))
+            return {written.path(): written.body().encode()}
+
+        self._chain.add(files, f"{event.stage} {event.event}", self._by())
+        self._chain.share(self._by(), first=True)
+        return written
 
     def sync(self) -> None:
         """Bring the local ledger and the remote's together; without a remote, do nothing.
 
         Raises:
-            DeliveryError: the remote cannot be reached, or does not take the ledger.
+            DeliveryError: the remote cannot be reached, does not take the ledger, or has rewritten
+                it.
         """
-        if self.remote:
-            self._retry(self._share)
+        self._chain.share(self._by())
+
+    def after(self, event: Event) -> str:
+        """Return when ``event`` is to be said to happen: as it says, but after all that is known.
+
+        Raises:
+            UsageError: this machine's clock is far behind the newest event.
+        """
+        return self._after(self._chain.tip(), event)
+
+    def _after(self, tip: str | None, event: Event) -> str:
+        ahead = self._chain.ahead(tip, event.path()) if tip else None
+        if ahead is None:
+            return event.at
+        newest = datetime.strptime(ahead[:24], "%Y/%m/%d/%H/%M%S%f").replace(tzinfo=UTC)
+        if (newest - event.when).total_seconds() > float(os.environ.get("DELIVERY_SKEW", SKEW)):
+            raise UsageError(
+                f"this machine's clock says {event.when:%Y-%m-%d %H:%M:%S}, but the ledger has an"
+                f" event of {newest:%Y-%m-%d %H:%M:%S} (UTC): set the clock; if it is right, write"
+                " after that event all the same by DELIVERY_SKEW=SECONDS"
+            )
+        return (newest + timedelta(microseconds=1)).isoformat(timespec="microseconds")
+
+    def _by(self) -> str:
+        return self.git.identity() or login()
 
     def events(
         self, *, event: Iterable[str] = EVENTS, stage: str | None = None, about: str | None = None
@@ -69,7 +101,7 @@ class Ledger:
         Returns:
             The events; a file that is no event of a form known here is left out.
         """
-        if self._tip(REF) is None:
+        if self._chain.tip() is None:
             return []
         listed = self.git.text("ls-tree", "-r", "--name-only", REF).splitlines()
         kinds = set(event)
@@ -92,68 +124,3 @@ class Ledger:
             size = int(head.split()[2])
             yield answer[:size]
             answer = answer[size + 1 :]
-
-    def _tip(self, ref: str) -> str | None:
-        if not self.git.ok("rev-parse", "--verify", "--quiet", ref):
-            return None
-        if not self.git.ok("rev-parse", "--verify", "--quiet", ref + "^{commit}"):
-            raise UsageError(
-                f"{ref} is not a ledger: look at it with git show {ref}, then move it away"
-            )
-        return self.git.text("rev-parse", ref)
-
-    def _commit(self, ref: str, parent: str | None, files: dict[str, bytes], message: str) -> bool:
-        """Put one commit with ``files`` on ``parent``; say whether ``ref`` now is that commit."""
-        name, _, email = (self.git.identity() or f"{login()} <{login()}>").partition(" <")
-        lines = [f"commit {ref}", f"committer {name} <{email} {int(time.time())} +0000"]
-        stream = "\n".join([*lines, f"data {len(message.encode())}", message, ""]).encode()
-        stream += f"from {parent}\n".encode() if parent else b""
-        for path, body in files.items():
-            stream += f"M 100644 inline {path}\ndata {len(body)}\n".encode() + body + b"\n"
-        try:
-            self.git.output("fast-import", "--quiet", "--date-format=raw", data=stream)
-        except DeliveryError:
-            if self._tip(ref) == parent:
-                raise
-            return False
-        return True
-
-    def _share(self) -> bool:
-        """Fetch the remote's ledger, put ours on top, push; say whether the remote took it."""
-        self.git.output("update-ref", "-d", SHARED)
-        listed = self.git.text("ls-remote", self.remote, REF)
-        if listed:
-            self.git.output("fetch", "--quiet", "--no-tags", self.remote, f"+{REF}:{SHARED}")
-        theirs, ours = self._tip(SHARED), self._tip(REF)
-        if ours is None or ours == theirs:
-            if theirs and ours is None:
-                self.git.output("update-ref", REF, theirs, "")
-            return True
-        if theirs and not self.git.ok("merge-base", "--is-ancestor", theirs, ours):
-            # Renames would hide our files: events look alike.
-            added = ("diff", "--name-only", "--no-renames", "--diff-filter=A", "-z", theirs, ours)
-            mine = [path for path in self.git.text(*added).split("\0") if path]
-            files = {path: self.git.output("show", f"{ours}:{path}") for path in mine}
-            if files and not self._commit(SHARED, theirs, files, f"re-apply {len(files)} events"):
-                return False
-            both = self.git.text("rev-parse", SHARED)
-            # The old value guards an event that another process appends meanwhile.
-            if not self.git.ok("update-ref", REF, both, ours):
-                return False
-            ours = both
-        if listed and listed.split()[0] == ours:
-            return True
-        try:
-            self.git.output("push", "--quiet", self.remote, f"{ours}:{REF}")
-        except DeliveryError:
-            if self.git.text("ls-remote", self.remote, REF) == listed:
-                raise  # nobody was faster: the remote itself refuses
-            return False
-        return True
-
-    def _retry(self, attempt: Callable[[], bool]) -> None:
-        for turn in range(TRIES):
-            if attempt():
-                return
-            time.sleep(random.uniform(0, 0.02 * 2 ** min(turn, 6)))
-        raise DeliveryError(f"{REF} kept changing for {TRIES} tries: run this again")

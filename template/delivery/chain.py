@@ -1,0 +1,257 @@
+"""The ref the ledger lives on: a chain of commits that only ever add files, here and at a remote.
+
+Each append is one commit, shared by one fast-forward push. Who loses a race puts its files on top
+of the winner's chain. What the remote had is remembered, so that a rewritten one is noticed.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterable
+
+from .errors import DeliveryError, UsageError
+from .git import Git
+
+REF = "refs/delivery/ledger"
+PATIENCE = 60.0  # seconds that writers may be in each other's way
+STALE = 10.0  # seconds after which a lock's owner is dead: git holds it for milliseconds
+YEAR = re.compile(r"\d{4}")
+DATED = re.compile(r"\d{4}(/\d\d){0,3}|\d{4}(/\d\d){3}/\d{10}\..*")
+
+
+class Chain:
+    """The ledger's chain in one repository.
+
+    Args:
+        git: the repository.
+        remote: the remote it is shared through; empty: it is not shared.
+    """
+
+    def __init__(self, git: Git, remote: str = "") -> None:
+        self.git, self.remote = git, remote
+        self.seen = f"refs/delivery/remotes/{remote}"  # the remote's chain when it was last asked
+
+    def tip(self) -> str | None:
+        """Return the hash of the newest commit; None when nothing has been appended yet.
+
+        Raises:
+            UsageError: the ref is something else than a commit.
+        """
+        found = self._hash(f"{REF}^{{commit}}")
+        if found is None and self._hash(REF):
+            raise UsageError(_no_ledger(REF))
+        return found
+
+    def add(self, files: Callable[[str | None], dict[str, bytes]], message: str, by: str) -> None:
+        """Put a commit on the chain here.
+
+        Args:
+            files: returns the new files, by their paths, for the chain's tip.
+            message: the commit's message.
+            by: its committer, as ``name <email>``.
+
+        Raises:
+            DeliveryError: the ref kept changing, or git cannot write.
+        """
+
+        def attempt() -> bool:
+            tip = self.tip()
+            inline = [
+                f"M 100644 inline {path}\ndata {len(body)}\n".encode() + body + b"\n"
+                for path, body in files(tip).items()
+            ]
+            return self._commit(REF, tip, inline, message, by)
+
+        self._retry(attempt)
+
+    def ahead(self, tip: str, path: str) -> str | None:
+        """Return the newest file of a chain if its path comes after ``path``, else None.
+
+        Raises:
+            UsageError: the tree is not a ledger's.
+        """
+        year, month, day, hour, _ = path.split("/")
+        folders = [f"{year}/", f"{year}/{month}/", f"{year}/{month}/{day}/"]
+        folders.append(f"{folders[-1]}{hour}/")
+        names = self.git.text("ls-tree", "--name-only", tip).splitlines()
+        if not any(map(YEAR.fullmatch, names)):
+            raise UsageError(_no_ledger(REF))
+        names += self.git.text("ls-tree", "--name-only", tip, *folders).splitlines()
+        newest = max(filter(DATED.fullmatch, names))
+        if newest <= path or path.startswith(f"{newest}/"):
+            return None
+        within = self.git.text("ls-tree", "-r", "--name-only", tip, newest).splitlines()
+        return max(within)
+
+    def share(self, by: str, *, first: bool = False) -> None:
+        """Bring the chain here and the remote's together; without a remote, do nothing.
+
+        Args:
+            by: the committer of what has to be put on top of the remote's chain.
+            first: try a push before asking what the remote has: that saves a question after an
+                append, and is refused when others were faster.
+
+        Raises:
+            DeliveryError: the remote cannot be reached, does not take the ledger, or has another
+                history than it had.
+        """
+        if not self.remote:
+            return
+        ours = self.tip() if first else None
+        if ours and self._pushed(ours) is None:
+            return
+        self._retry(lambda: self._meet(by))
+
+    def rewritten(self, theirs: str | None) -> str | None:
+        """Return the commit that was seen at the remote and that ``theirs`` is not built on."""
+        seen = self._hash(self.seen)
+        if seen is None or (theirs and self.git.ok("merge-base", "--is-ancestor", seen, theirs)):
+            return None
+        return seen
+
+    def fetch(self) -> str | None:
+        """Fetch the remote's chain; return the hash of its newest commit, None when it has none.
+
+        Raises:
+            DeliveryError: the remote cannot be reached, or what it has is no ledger.
+        """
+        theirs = self._listed()
+        # An object that is here may lack what it is made of, unless a ref leads to it.
+        if theirs and theirs not in (self.tip(), self._hash(self.seen)):
+            self._ask("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", self.remote, REF)
+            commit = self._hash(f"{theirs}^{{commit}}")
+            names = self.git.text("ls-tree", "--name-only", commit).splitlines() if commit else []
+            if not any(map(YEAR.fullmatch, names)):
+                raise UsageError(_no_ledger(f"{REF} of {self.remote}"))
+        return theirs
+
+    def _meet(self, by: str) -> bool:
+        """Put what only we have on top of the remote's chain; say whether both now are one."""
+        theirs, ours = self.fetch(), self.tip()
+        seen = self.rewritten(theirs)
+        if seen:
+            raise DeliveryError(
+                f"the ledger at {self.remote} was rewritten: {seen[:9]}, which was there, is gone:"
+                " python -m delivery verify says what is missing; if it is meant so:"
+                f" git update-ref -d {self.seen}"
+            )
+        if theirs and not (ours and self.git.ok("merge-base", "--is-ancestor", theirs, ours)):
+            both = self._on_top(theirs, ours, by) if ours else theirs
+            # The old value guards an event that another process appends meanwhile.
+            if not self._moved(REF, both, ours or ""):
+                return False
+            ours = both
+        if ours and ours != theirs:
+            problem = self._pushed(ours)
+            if problem and self._listed() == theirs:
+                raise problem  # nobody was faster: the remote itself refuses
+            return problem is None
+        if theirs:
+            self._moved(self.seen, theirs)
+        return True
+
+    def _on_top(self, theirs: str, ours: str, by: str) -> str:
+        """Return a commit on ``theirs`` with the files that only ``ours`` has."""
+        # Renames would hide files: events look alike.
+        only = ("--no-renames", "--diff-filter=A", "--no-abbrev", "-z")
+        told = self.git.text("diff", "--raw", *only, theirs, ours).split("\0")
+        rows = [
+            f"M 100644 {about.split()[3]} {path}\n".encode()
+            for about, path in zip(told[::2], told[1::2])
+        ]
+        if not rows:
+            return theirs
+        scratch = f"refs/delivery/scratch/{random.getrandbits(64):016x}"
+        if not self._commit(scratch, theirs, rows, f"re-apply {len(rows)} events", by):
+            raise DeliveryError(f"{scratch} cannot be written: git fsck")
+        made = self.git.text("rev-parse", scratch)
+        self.git.ok("update-ref", "-d", scratch)
+        return made
+
+    def _commit(
+        self, ref: str, parent: str | None, rows: Iterable[bytes], message: str, by: str
+    ) -> bool:
+        """Put one commit on ``parent``; say whether ``ref``, which was ``parent``, now is it."""
+        name, _, email = by.rstrip(">").partition(" <")
+        lines = [f"commit {ref}", f"committer {name} <{email or name}> {int(time.time())} +0000"]
+        stream = "\n".join([*lines, f"data {len(message.encode())}", message, ""]).encode()
+        stream += f"from {parent}\n".encode() if parent else b""
+        try:
+            self.git.output(
+                "fast-import", "--quiet", "--date-format=raw", data=stream + b"".join(rows)
+            )
+        except DeliveryError:
+            if not self._locked(ref) and self._hash(ref) == parent:
+                raise
+            return False
+        return True
+
+    def _moved(self, ref: str, new: str, *old: str) -> bool:
+        """Let ``ref`` be ``new`` if it still is ``old``; say whether it is."""
+        if self.git.ok("update-ref", ref, new, *old):
+            return True
+        self._locked(ref)
+        return False
+
+    def _locked(self, ref: str) -> bool:
+        """Return whether somebody writes ``ref``; the lock of a dead writer is removed."""
+        lock = self.git.root / self.git.text("rev-parse", "--git-path", f"{ref}.lock")
+        try:
+            age = time.time() - lock.stat().st_mtime
+        except FileNotFoundError:
+            return False
+        if age > STALE:
+            lock.unlink(missing_ok=True)
+        return True
+
+    def _pushed(self, ours: str) -> DeliveryError | None:
+        """Push ``ours``; return what was in the way."""
+        try:
+            self._ask("push", "--quiet", self.remote, f"{ours}:{REF}")
+        except DeliveryError as error:
+            return error
+        self._moved(self.seen, ours)
+        return None
+
+    def _listed(self) -> str | None:
+        """Return the hash that the remote's ref has."""
+        # git matches the end of names: a branch may be called refs/heads/refs/delivery/ledger.
+        for line in self._ask("ls-remote", self.remote, REF).splitlines():
+            found, _, name = line.partition("\t")
+            if name == REF:
+                return found
+        return None
+
+    def _ask(self, *args: str) -> str:
+        """Return what git says, having talked to the remote."""
+        try:
+            return self.git.text(*args)
+        except DeliveryError as error:
+            lines = (line.strip() for line in str(error).splitlines())
+            said = [
+                line for line in lines if re.match(r"(git \S+: )?(remote: \S|fatal: |! )", line)
+            ]
+            raise DeliveryError(
+                f"the ledger cannot be shared through {self.remote}"
+                f" ({'; '.join(said) or str(error).splitlines()[0]}): what was recorded is kept"
+                " here; python -m delivery sync, once it can (DELIVERY_LEDGER_REMOTE= does without)"
+            ) from None
+
+    def _hash(self, name: str) -> str | None:
+        found = self.git.ok("rev-parse", "--verify", "--quiet", name)
+        return self.git.text("rev-parse", name) if found else None
+
+    def _retry(self, attempt: Callable[[], bool]) -> None:
+        end, turn = time.monotonic() + PATIENCE, 0
+        while not attempt():
+            if time.monotonic() > end:
+                raise DeliveryError(f"{REF} kept changing for {PATIENCE:g} s: run this again")
+            # Longer and longer, and by chance: so that one of many comes through.
+            time.sleep(random.uniform(0, 0.02 * 2 ** min(turn, 6)))
+            turn += 1
+
+
+def _no_ledger(name: str) -> str:
+    return f"{name} is not a ledger: look at it with git show, then move it away"
