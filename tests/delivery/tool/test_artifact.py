@@ -54,11 +54,12 @@ def test_ignored_files_stay_out_of_the_wheel(toy: Toy) -> None:
     assert built(toy).sha256 == clean.sha256
 
 
-def test_dist_holds_the_one_wheel(toy: Toy) -> None:
+def test_dist_holds_the_one_wheel_and_its_sdist(toy: Toy) -> None:
     built(toy)
     toy.commit()
     artifact = built(toy)
-    assert [path.name for path in (toy.root / "dist").iterdir()] == [artifact.wheel]
+    sdist = f"toy-{artifact.version}.tar.gz"
+    assert {path.name for path in (toy.root / "dist").iterdir()} == {artifact.wheel, sdist}
     assert describe(toy.root / "dist" / artifact.wheel, artifact.commit) == artifact
 
 
