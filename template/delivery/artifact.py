@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -128,6 +129,19 @@ def _repack(sdist: Path, to: Path, epoch: int) -> None:
 def describe(wheel: Path, commit: str) -> Artifact:
     """Return the artifact that the file ``wheel`` is, said to be built from ``commit``."""
     return Artifact(wheel.name, metadata(wheel)["Version"], digest(wheel), commit)
+
+
+def same_version(one: str, other: str) -> bool:
+    """Return whether two versions are one to pip and uv (PEP 440): zeros at the end say nothing.
+
+    >>> same_version("1.2rc1", "1.2.0rc1"), same_version("1.2", "1.20")
+    (True, False)
+    """
+    return one == other or _trimmed(one) == _trimmed(other)
+
+
+def _trimmed(version: str) -> str:
+    return re.sub(r"^((?:\d+!)?\d+(?:\.\d+)*?)(?:\.0+)*(?!\.?\d)", r"\1", version)
 
 
 def verified(path: Path, artifact: Artifact) -> Path:

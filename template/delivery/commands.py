@@ -22,7 +22,8 @@ def build(project: Project) -> None:
     """Build the commit's artifact into ``dist`` and record it.
 
     Raises:
-        Refused: the tree is dirty, the clone is shallow, or this commit once gave other bytes.
+        Refused: the tree is dirty, the clone is shallow, this commit once gave other bytes, or
+            another commit has this version.
         DeliveryError: the build failed.
     """
     before = project.artifact()
@@ -33,9 +34,26 @@ def build(project: Project) -> None:
             f" {made.sha256[:12]}…: the build is not reproducible (another setuptools?);"
             " commit something, so that it gets a new version"
         )
+    _refuse_taken(project, made)
     if before != made:
         project.record("built", BUILD, made)
     print(f"{made.wheel}\nsha256 {made.sha256}")
+
+
+def _refuse_taken(project: Project, made: artifact.Artifact) -> None:
+    """Refuse a version that another commit has: a tag that was moved, or two tags for one version.
+
+    Only a tag can do that; every other version ends with its commit.
+    """
+    if made.commit[:7] in made.version.partition("+")[2]:
+        return
+    for built in project.ledger.events(event=("built",)):
+        if built.commit != made.commit and artifact.same_version(str(built.version), made.version):
+            raise Refused(
+                f"{built.version} is commit {built.commit[:9]}, and now {made.commit[:9]} calls"
+                f" itself {made.version}: a tag was moved, or two tags mean one version;"
+                " tag this commit with a version of its own"
+            )
 
 
 def publish(project: Project) -> None:
