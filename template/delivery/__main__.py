@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     template_ = sub.add_parser("template", help="which version of its template the project has")
     template_.add_argument("--update", action="store_true", help="bring it to the newest")
     sub.add_parser("build", help="(in tox) build the artifact of the commit")
+    sub.add_parser("inspect", help="(in tox) see that what is installed is what the SBOM names")
     secure = sub.add_parser("security", help="(in tox) look for secrets and vulnerabilities")
     secure.add_argument("--required", action="store_true", help="red, too, if nobody can be asked")
     sub.add_parser("publish", help="(in tox) put the artifact into the index")
@@ -76,6 +77,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             commands.template(project, args.update)
         case "build":
             commands.build(project)
+        case "inspect":
+            commands.inspect(project)
         case "security":
             security.secrets(project.git)
             security.audit(project.git, args.required)

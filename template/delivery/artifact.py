@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 
@@ -53,13 +54,28 @@ def metadata(wheel: Path) -> dict[str, str]:
     Raises:
         DeliveryError: the file is no wheel.
     """
+    headers = _headers(wheel)
+    return {key: str(headers[key]) for key in headers}
+
+
+def requirements(wheel: Path) -> list[str]:
+    """Return the names of what a wheel requires, extras left out.
+
+    Raises:
+        DeliveryError: the file is no wheel.
+    """
+    wanted = [str(line) for line in _headers(wheel).get_all("Requires-Dist", [])]
+    names = (re.match(r"[A-Za-z0-9._-]+", line) for line in wanted if "extra ==" not in line)
+    return [name[0] for name in names if name]
+
+
+def _headers(wheel: Path) -> Message:
     try:
         with zipfile.ZipFile(wheel) as archive:
             (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
-            headers = HeaderParser().parsestr(archive.read(name).decode("utf-8"))
+            return HeaderParser().parsestr(archive.read(name).decode("utf-8"))
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DeliveryError(f"{wheel} is no wheel: {error}") from None
-    return {key: str(headers[key]) for key in headers}
 
 
 def build(git: Git, dist: Path) -> Artifact:
@@ -124,6 +140,15 @@ def _repack(sdist: Path, to: Path, epoch: int) -> None:
             plain.size, plain.mtime = member.size, epoch
             plain.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
             new.addfile(plain, old.extractfile(member) if member.isfile() else None)
+
+
+def normalized(name: str) -> str:
+    """Return a distribution's name as an index spells it (PEP 503).
+
+    >>> normalized("Hello_Delivery")
+    'hello-delivery'
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def describe(wheel: Path, commit: str) -> Artifact:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
+from .index import Index, at
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]*")
 BUILD = "build"  # the stage that makes the artifact; what needs it, however remotely, handles it
@@ -45,7 +46,7 @@ class Config:
         root: the project's top folder.
         name: the distribution's name, from ``pyproject.toml``.
         python: the oldest Python the project runs on, as (major, minor).
-        index: the folder artifacts are published to (PEP 503).
+        index: where artifacts are published to.
         remote: the git remote the ledger is shared through; empty: it stays in this clone.
         stages: the stages by name, in the pipeline's order.
     """
@@ -53,7 +54,7 @@ class Config:
     root: Path
     name: str
     python: tuple[int, int]
-    index: Path
+    index: Index
     remote: str
     stages: Mapping[str, Stage]
 
@@ -94,7 +95,7 @@ def load(root: Path) -> Config:
         root=root,
         name=project["name"],
         python=(int(floor[1]), int(floor[2])) if floor else (3, 11),
-        index=root / Path(table["index"].replace("{data}", str(data_home()))).expanduser(),
+        index=at(table["index"].replace("{data}", str(data_home())), root),
         remote=os.environ.get("DELIVERY_LEDGER_REMOTE", ledger.get("remote", "")),
         stages=_stages(table["stages"]),
     )
