@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from . import artifact, environment, event, gate, papers, provenance, sbom
+from . import artifact, environment, event, gate
+from . import lock as locks
+from . import papers, provenance, sbom
 from . import template as origin
 from . import tools
 from .config import BUILD
@@ -72,6 +74,25 @@ def _refuse_taken(project: Project, made: artifact.Artifact) -> None:
                 f" itself {made.version}: a tag was moved, or two tags mean one version;"
                 " tag this commit with a version of its own"
             )
+
+
+def lock(project: Project, options: list[str], cool_off: float | None) -> None:
+    """Renew the locks, and show what changed in them.
+
+    Args:
+        project: the project.
+        options: more of ``uv pip compile``'s, like ``--upgrade``.
+        cool_off: days that a release has to be old to be taken; None: as ``delivery.toml`` says.
+
+    Raises:
+        DeliveryError: no versions fit; the locks are as they were.
+    """
+    config = project.config
+    days = config.cool_off if cool_off is None else cool_off
+    told = locks.renew(config.root, tools.uv(config.root), config.python, options, days)
+    for name, changes in told.items():
+        print(f"{name}: {len(changes) or 'no'} change{'' if len(changes) == 1 else 's'}")
+        print("".join(f"  {line}\n" for line in changes), end="")
 
 
 def publish(project: Project) -> None:
@@ -290,8 +311,8 @@ def template(project: Project, update: bool) -> None:
         print(f"{found}{': python -m delivery template --update' if found.moved else ''}")
         return
     changed = origin.update(project.git)
-    lock = "tox run -e lock, " if "pyproject.toml" in changed else ""
+    renew = "python -m delivery lock, " if "pyproject.toml" in changed else ""
     print(
         f"updated from {found.current} to {found.newest}, {len(changed)} files, no conflict; next:"
-        f" git diff, {lock}git add --all, git commit, python -m delivery walk"
+        f" git diff, {renew}git add --all, git commit, python -m delivery walk"
     )

@@ -49,6 +49,7 @@ class Config:
         index: where artifacts are published to.
         remote: the git remote the ledger is shared through; empty: it stays in this clone.
         stages: the stages by name, in the pipeline's order.
+        cool_off: days that a release has to be old before a lock takes it; 0: any.
     """
 
     root: Path
@@ -57,6 +58,7 @@ class Config:
     index: Index
     remote: str
     stages: Mapping[str, Stage]
+    cool_off: float = 0
 
     def stage_of(self, environment: str) -> Stage:
         """Return the stage that deploys to ``environment``.
@@ -86,10 +88,17 @@ def load(root: Path) -> Config:
     project = _parse(root / "pyproject.toml").get("project", {})
     table = _parse(root / "delivery.toml")
     _check(
-        table, {"index": str, "ledger": dict, "stages": dict}, "delivery.toml", ("index", "stages")
+        table,
+        {"index": str, "ledger": dict, "lock": dict, "stages": dict},
+        "delivery.toml",
+        ("index", "stages"),
     )
     ledger = table.get("ledger", {})
     _check(ledger, {"remote": str}, "delivery.toml [ledger]")
+    lock = table.get("lock", {})
+    _check(lock, {"cool-off": (int, float)}, "delivery.toml [lock]")
+    if lock.get("cool-off", 0) < 0:
+        raise UsageError("delivery.toml [lock]: cool-off is days, 0 or more")
     floor = re.search(r">=\s*(\d+)\.(\d+)", project.get("requires-python", ""))
     return Config(
         root=root,
@@ -98,6 +107,7 @@ def load(root: Path) -> Config:
         index=at(table["index"].replace("{data}", str(data_home())), root),
         remote=os.environ.get("DELIVERY_LEDGER_REMOTE", ledger.get("remote", "")),
         stages=_stages(table["stages"]),
+        cool_off=lock.get("cool-off", 0),
     )
 
 
