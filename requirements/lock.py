@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 
 import copier
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "template"))
+from delivery.lock import renew  # noqa: E402  # the template is no package
 
 ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / "template" / "requirements"
@@ -62,13 +63,8 @@ def main(upgrade: list[str]) -> None:
 
 
 def compile_pins(project: Path, upgrade: list[str]) -> None:
-    """Run the commands of the project's own `lock` environment, as tox would."""
-    (project / "requirements").mkdir(exist_ok=True)
-    table = tomllib.loads((project / "tox.toml").read_text(encoding="utf-8"))["env"]["lock"]
-    for command in table["commands"]:
-        arguments = [part for part in command if isinstance(part, str)]
-        more = upgrade if len(arguments) < len(command) else []
-        subprocess.run([*arguments, "--no-emit-index-url", *more], cwd=project, check=True)
+    """Lock a project as it locks itself."""
+    renew(project, "uv", (3, 11), upgrade)
     for pins in (project / "requirements").iterdir():
         assert not re.search("://", pins.read_text(encoding="utf-8")), f"{pins} names an index"
 

@@ -40,7 +40,16 @@ def parser() -> argparse.ArgumentParser:
     stop.add_argument("environments", nargs="*", metavar="ENV", help="default: all")
     template_ = sub.add_parser("template", help="which version of its template the project has")
     template_.add_argument("--update", action="store_true", help="bring it to the newest")
+    lock = sub.add_parser("lock", help="renew the locks of pyproject.toml; show what changed")
+    lock.add_argument("--upgrade", action="store_true", help="to the newest versions, all of them")
+    lock.add_argument(
+        "--upgrade-package", action="append", default=[], metavar="NAME", help="only that one"
+    )
+    lock.add_argument(
+        "--cool-off", type=float, metavar="DAYS", help="take no release that is younger"
+    )
     sub.add_parser("build", help="(in tox) build the artifact of the commit")
+    sub.add_parser("inspect", help="(in tox) see that what is installed is what the SBOM names")
     secure = sub.add_parser("security", help="(in tox) look for secrets and vulnerabilities")
     secure.add_argument("--required", action="store_true", help="red, too, if nobody can be asked")
     sub.add_parser("publish", help="(in tox) put the artifact into the index")
@@ -74,9 +83,15 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             report.log(project, args.limit)
         case "template":
             commands.template(project, args.update)
+        case "lock":
+            options = [f"--upgrade-package={name}" for name in args.upgrade_package]
+            commands.lock(project, options + ["--upgrade"] * args.upgrade, args.cool_off)
         case "build":
             commands.build(project)
+        case "inspect":
+            commands.inspect(project)
         case "security":
+            security.fits(project.git)
             security.secrets(project.git)
             security.audit(project.git, args.required)
         case "publish":

@@ -6,23 +6,30 @@ import json
 import os
 import shutil
 import subprocess
+import sysconfig
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from . import artifact, environment, event, gate, index
+from . import artifact, environment, event, gate
+from . import lock as locks
+from . import papers, provenance, sbom
 from . import template as origin
 from . import tools
 from .config import BUILD
 from .errors import DeliveryError, Refused, UsageError
 from .project import Project
 
+OWN = ("pip", "setuptools", "wheel")  # what Python itself puts into a new environment
+
 
 def build(project: Project) -> None:
     """Build the commit's artifact into ``dist`` and record it.
 
     Raises:
-        Refused: the tree is dirty, the clone is shallow, or this commit once gave other bytes.
+        Refused: the tree is dirty, the clone is shallow, this commit once gave other bytes, or
+            another commit has this version.
         DeliveryError: the build failed.
     """
     before = project.artifact()
@@ -33,9 +40,59 @@ def build(project: Project) -> None:
             f" {made.sha256[:12]}…: the build is not reproducible (another setuptools?);"
             " commit something, so that it gets a new version"
         )
-    if before != made:
-        project.record("built", BUILD, made)
+    _refuse_taken(project, made)
+    told = _write_papers(project, made)
+    known = project.ledger.events(event=("built",), about=made.sha256)
+    if not known or any(getattr(known[-1], kind) != sha256 for kind, sha256 in told.items()):
+        project.record("built", BUILD, made, **told)
     print(f"{made.wheel}\nsha256 {made.sha256}")
+
+
+def _write_papers(project: Project, made: artifact.Artifact) -> dict[str, str]:
+    """Write what the artifact is made of and where it comes from; return the sha256 of each."""
+    dist, lock = project.config.root / "dist", artifact.lock(project.git, made).decode()
+    bom = sbom.document(project.config.name, dist / made.wheel, made, lock)
+    told = {"sbom": papers.write(dist, made, "sbom", bom)}
+    others = {
+        file.name: artifact.digest(file) for file in dist.iterdir() if file.name != made.wheel
+    }
+    origin_ = provenance.statement(project.git, made, others, event.via())
+    return told | {"provenance": papers.write(dist, made, "provenance", origin_)}
+
+
+def _refuse_taken(project: Project, made: artifact.Artifact) -> None:
+    """Refuse a version that another commit has: a tag that was moved, or two tags for one version.
+
+    Only a tag can do that; every other version ends with its commit.
+    """
+    if made.commit[:7] in made.version.partition("+")[2]:
+        return
+    for built in project.ledger.events(event=("built",)):
+        if built.commit != made.commit and artifact.same_version(str(built.version), made.version):
+            raise Refused(
+                f"{built.version} is commit {built.commit[:9]}, and now {made.commit[:9]} calls"
+                f" itself {made.version}: a tag was moved, or two tags mean one version;"
+                " tag this commit with a version of its own"
+            )
+
+
+def lock(project: Project, options: list[str], cool_off: float | None) -> None:
+    """Renew the locks, and show what changed in them.
+
+    Args:
+        project: the project.
+        options: more of ``uv pip compile``'s, like ``--upgrade``.
+        cool_off: days that a release has to be old to be taken; None: as ``delivery.toml`` says.
+
+    Raises:
+        DeliveryError: no versions fit; the locks are as they were.
+    """
+    config = project.config
+    days = config.cool_off if cool_off is None else cool_off
+    told = locks.renew(config.root, tools.uv(config.root), config.python, options, days)
+    for name, changes in told.items():
+        print(f"{name}: {len(changes) or 'no'} change{'' if len(changes) == 1 else 's'}")
+        print("".join(f"  {line}\n" for line in changes), end="")
 
 
 def publish(project: Project) -> None:
@@ -48,7 +105,8 @@ def publish(project: Project) -> None:
     made = project.artifact()
     if made is None:
         raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
-    new = index.publish(project.config.index, project.config.name, project.wheel(made))
+    wheel, documents = project.wheel(made), project.papers(made)
+    new = project.config.index.publish(project.config.name, wheel, list(documents.values()))
     if new:
         project.record("published", "publish", made)
     print(f"{made.wheel} {'is in' if new else 'was already in'} {project.config.index}")
@@ -65,14 +123,15 @@ def install(project: Project, folder: Path) -> None:
     Raises:
         UsageError: the folder holds something else.
         Refused: the index has other bytes than were built.
-        DeliveryError: there is no artifact, or it cannot be installed.
+        DeliveryError: there is no artifact, it cannot be installed, or what was installed is not
+            what its SBOM names.
     """
     made = project.artifact()
     if made is None:
         raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
     if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
         raise UsageError(f"{folder} is no virtual environment: name a folder that is not there yet")
-    wheel = index.fetch(project.config.index, project.config.name, made)
+    wheel = project.config.index.fetch(project.config.name, made)
     shutil.rmtree(folder, ignore_errors=True)
     with tempfile.NamedTemporaryFile(suffix=".txt") as lock:
         lock.write(artifact.lock(project.git, made))
@@ -83,9 +142,43 @@ def install(project: Project, folder: Path) -> None:
             )
         except (subprocess.CalledProcessError, OSError) as error:
             raise DeliveryError(f"{made.wheel} cannot be installed: {error}") from None
+    _compare(project, made, list(folder.glob("lib/python*/site-packages")), OWN)
     about = {"name": project.config.name, **vars(made)}
     (folder / "release.json").write_text(json.dumps(about, indent=2) + "\n")
     print(f"{made.version} is installed in {folder}")
+
+
+def inspect(project: Project) -> None:
+    """See that the environment this runs in has what the SBOM names, whatever else it has.
+
+    Raises:
+        DeliveryError: something is missing or has another version; or there is no artifact.
+    """
+    made = project.artifact()
+    if made is None:
+        raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
+    count = _compare(project, made, [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+    print(f"{count} components are installed as the SBOM of {made.version} names them")
+
+
+def _compare(
+    project: Project,
+    made: artifact.Artifact,
+    folders: Iterable[str | Path],
+    besides: Iterable[str] | None = None,
+) -> int:
+    """Compare what is installed with the SBOM, if the ledger names one; return its components."""
+    place = project.papers(made).get("sbom")
+    if place is None:
+        return 0
+    bom = json.loads(place.read_text(encoding="utf-8"))
+    wrong = sbom.differences(bom, sbom.installed(folders), besides)
+    if wrong:
+        raise DeliveryError(
+            f"what is installed is not what the SBOM of {made.version} names:"
+            + "".join(f"\n  {line}" for line in wrong)
+        )
+    return len(bom["components"]) + 1
 
 
 def deploy(
@@ -218,8 +311,8 @@ def template(project: Project, update: bool) -> None:
         print(f"{found}{': python -m delivery template --update' if found.moved else ''}")
         return
     changed = origin.update(project.git)
-    lock = "tox run -e lock, " if "pyproject.toml" in changed else ""
+    renew = "python -m delivery lock, " if "pyproject.toml" in changed else ""
     print(
         f"updated from {found.current} to {found.newest}, {len(changed)} files, no conflict; next:"
-        f" git diff, {lock}git add --all, git commit, python -m delivery walk"
+        f" git diff, {renew}git add --all, git commit, python -m delivery walk"
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
+from .index import Index, at
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]*")
 BUILD = "build"  # the stage that makes the artifact; what needs it, however remotely, handles it
@@ -45,17 +46,19 @@ class Config:
         root: the project's top folder.
         name: the distribution's name, from ``pyproject.toml``.
         python: the oldest Python the project runs on, as (major, minor).
-        index: the folder artifacts are published to (PEP 503).
+        index: where artifacts are published to.
         remote: the git remote the ledger is shared through; empty: it stays in this clone.
         stages: the stages by name, in the pipeline's order.
+        cool_off: days that a release has to be old before a lock takes it; 0: any.
     """
 
     root: Path
     name: str
     python: tuple[int, int]
-    index: Path
+    index: Index
     remote: str
     stages: Mapping[str, Stage]
+    cool_off: float = 0
 
     def stage_of(self, environment: str) -> Stage:
         """Return the stage that deploys to ``environment``.
@@ -85,18 +88,26 @@ def load(root: Path) -> Config:
     project = _parse(root / "pyproject.toml").get("project", {})
     table = _parse(root / "delivery.toml")
     _check(
-        table, {"index": str, "ledger": dict, "stages": dict}, "delivery.toml", ("index", "stages")
+        table,
+        {"index": str, "ledger": dict, "lock": dict, "stages": dict},
+        "delivery.toml",
+        ("index", "stages"),
     )
     ledger = table.get("ledger", {})
     _check(ledger, {"remote": str}, "delivery.toml [ledger]")
+    lock = table.get("lock", {})
+    _check(lock, {"cool-off": (int, float)}, "delivery.toml [lock]")
+    if lock.get("cool-off", 0) < 0:
+        raise UsageError("delivery.toml [lock]: cool-off is days, 0 or more")
     floor = re.search(r">=\s*(\d+)\.(\d+)", project.get("requires-python", ""))
     return Config(
         root=root,
         name=project["name"],
         python=(int(floor[1]), int(floor[2])) if floor else (3, 11),
-        index=root / Path(table["index"].replace("{data}", str(data_home()))).expanduser(),
+        index=at(table["index"].replace("{data}", str(data_home())), root),
         remote=os.environ.get("DELIVERY_LEDGER_REMOTE", ledger.get("remote", "")),
         stages=_stages(table["stages"]),
+        cool_off=lock.get("cool-off", 0),
     )
 
 

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from . import artifact, index
+from . import artifact
 from .artifact import Artifact
 from .config import Config
 from .errors import DeliveryError
@@ -36,7 +36,7 @@ def deploy(config: Config, git: Git, environment: str, wanted: Artifact, by: str
     Raises:
         DeliveryError: a host failed; the text is the host's reason. What was live still is.
     """
-    wheel = index.fetch(config.index, config.name, wanted)
+    wheel = config.index.fetch(config.name, wanted)
     with tempfile.TemporaryDirectory(prefix="delivery-") as scratch:
         requirements = Path(scratch, "requirements.txt")
         requirements.write_bytes(artifact.lock(git, wanted))

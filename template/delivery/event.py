@@ -55,6 +55,8 @@ class Event:
         wheel: the artifact's file name, once there is an artifact.
         version: its version.
         sha256: its digest, in hexadecimal.
+        sbom: the sha256 of the document that tells what a release of it is made of.
+        provenance: the sha256 of the document that tells where it comes from.
         attempt: which try of the stage for this commit, from 1.
         seconds: how long it took.
         environment: the environment that was changed, or that an approval is for.
@@ -79,6 +81,8 @@ class Event:
     wheel: str | None = None
     version: str | None = None
     sha256: str | None = None
+    sbom: str | None = None
+    provenance: str | None = None
     attempt: int | None = None
     seconds: float | None = None
     environment: str | None = None

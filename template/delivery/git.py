@@ -16,10 +16,11 @@ class Git:
 
     Args:
         root: the top folder of the work tree.
+        umask: what git makes files with; -1: as whoever runs this.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, umask: int = -1) -> None:
+        self.root, self.umask = root, umask
 
     @classmethod
     def find(cls, start: Path) -> Git:
@@ -47,6 +48,7 @@ class Git:
             input=data,
             capture_output=True,
             check=False,
+            umask=self.umask,
         )
 
     def ok(self, *args: str) -> bool:

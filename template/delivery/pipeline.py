@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
-from . import environment, gate, index, report, tools
+from . import environment, gate, report, tools
 from .artifact import Artifact
 from .config import BUILD, Stage
 from .errors import DeliveryError, Refused
@@ -142,7 +142,7 @@ def walk(project: Project) -> bool:
     made = project.artifact()
     if made:
         wanted = f"{project.config.name}=={made.version}"
-        print(f"\npip install --extra-index-url {project.config.index.as_uri()} {wanted}")
+        print(f"\npip install --extra-index-url {project.config.index.url} {wanted}")
     return True
 
 
@@ -165,7 +165,7 @@ def _done(project: Project, stage: Stage, commit: str) -> Event | None:
 
 def _kept(project: Project, artifact: Artifact) -> bool:
     with contextlib.suppress(DeliveryError):
-        return bool(index.fetch(project.config.index, project.config.name, artifact))
+        return bool(project.config.index.fetch(project.config.name, artifact))
     with contextlib.suppress(DeliveryError):
         return bool(project.wheel(artifact))
     return False

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import event, index
-from .artifact import Artifact, verified
+from . import event, papers
+from .artifact import Artifact, digest, verified
 from .config import BUILD, Config, load
-from .errors import DeliveryError, UsageError
+from .errors import DeliveryError, Refused, UsageError
 from .event import Event
 from .git import Git
 from .ledger import Ledger
@@ -95,7 +95,7 @@ class Project:
         place = dist / artifact.wheel
         if not place.exists():
             try:
-                source = index.fetch(self.config.index, self.config.name, artifact)
+                source = self.config.index.fetch(self.config.name, artifact)
             except DeliveryError as error:
                 if error.status != DeliveryError.status:
                     raise
@@ -105,10 +105,36 @@ class Project:
                 ) from None
             dist.mkdir(exist_ok=True)
             shutil.copy2(source, place)
-        for other in dist.glob("*.whl"):
-            if other != place:
+        release = "-".join(artifact.wheel.split("-")[:2])
+        for other in (file for file in dist.iterdir() if file.is_file()):
+            if not other.name.startswith((f"{release}-", f"{release}.tar.gz")):
                 other.unlink()
         return verified(place, artifact)
+
+    def papers(self, artifact: Artifact) -> dict[str, Path]:
+        """Return the artifact's papers that the ledger names, by kind, in ``dist`` or in the index.
+
+        Raises:
+            Refused: one of them holds other bytes than were written.
+            DeliveryError: one is neither in ``dist`` nor in the index.
+        """
+        built = self.ledger.events(event=("built",), about=artifact.sha256)
+        found: dict[str, Path] = {}
+        for kind, name, sha256 in papers.named(artifact, built[-1]) if built else ():
+            place = self.config.root / "dist" / name
+            if not place.is_file():
+                place = self.config.index.paper(self.config.name, name) or place
+            if not place.is_file():
+                raise DeliveryError(
+                    f"{name} is neither in dist nor in the index: python -m delivery run {BUILD}"
+                )
+            if digest(place) != sha256:
+                raise Refused(
+                    f"{place} is not what was written with the artifact: its sha256 is not"
+                    f" {sha256[:12]}…; remove it, and find out who changed it"
+                )
+            found[kind] = place
+        return found
 
     def live(self, environment: str) -> Event | None:
         """Return the last deployment to an environment, as the ledger tells it."""

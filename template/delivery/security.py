@@ -14,6 +14,17 @@ from .git import Git
 LOCK = Path("requirements", "prod.txt")
 
 
+def fits(git: Git) -> None:
+    """See that the locks still fit ``pyproject.toml``.
+
+    Raises:
+        DeliveryError: they do not; the text names each line.
+    """
+    from . import fits as locks  # needs packaging, which only this stage's environment has
+
+    locks.check(git.root)
+
+
 def secrets(git: Git) -> None:
     """Look for secrets in the tracked files, by detect-secrets.
 
@@ -66,7 +77,7 @@ def audit(git: Git, required: bool) -> None:
     ]
     if bad:
         raise DeliveryError(
-            "known vulnerabilities, for which `tox run -e lock -- --upgrade` may be the cure:"
+            "known vulnerabilities, for which `python -m delivery lock --upgrade` may be the cure:"
             + "".join(f"\n  {line}" for line in bad)
         )
     skipped = sorted(entry["name"] for entry in found if "skip_reason" in entry)

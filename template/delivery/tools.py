@@ -28,6 +28,19 @@ def tox(root: Path) -> list[str]:
     return [str(_python(root, TOX, "tox")), "-m", "tox", "-c", str(root / "tox.toml")]
 
 
+def uv(root: Path) -> str:
+    """Return the path of uv: the one that came with the project's own tox, else that on the PATH.
+
+    Raises:
+        DeliveryError: there is neither.
+    """
+    beside = _python(root, TOX, "tox").with_name("uv")
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if found is None:
+        raise DeliveryError(f"uv is not here: add it to the group of {TOX}, or pip install uv")
+    return found
+
+
 def copier(root: Path) -> list[str]:
     """Return the command line of the project's own Copier, as `tox` does for tox."""
     return [str(_python(root, COPIER, "copier")), "-m", "copier"]

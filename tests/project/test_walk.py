@@ -51,7 +51,7 @@ def test_production_runs_the_artifact_of_the_commit(accepted: Service) -> None:
     assert told["version"] == f"0.0.0.post1.dev1+g{commit[:9]}"
     assert told["commit"] == commit
     assert told == service.version("acceptance")
-    (wheel,) = (service.root / "dist").iterdir()
+    (wheel,) = (service.root / "dist").glob("*.whl")
     assert told["sha256"] == hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 

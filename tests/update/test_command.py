@@ -81,7 +81,7 @@ def test_it_moved_and_the_update_is_taken(project: Path, future: Path) -> None:
     done = template(project, "--update")
     assert done.returncode == 0, done.stderr
     assert "updated from 99.0.0 to 99.1.0, 3 files, no conflict" in done.stdout
-    assert "tox run -e lock" in done.stdout
+    assert "python -m delivery lock" in done.stdout
     assert "cache/" in (project / ".gitignore").read_text()
 
 

@@ -106,10 +106,14 @@ class Toy:
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.git("rev-parse", "HEAD")
 
-    def delivery(self, *args: str) -> subprocess.CompletedProcess[str]:
+    def delivery(
+        self, *args: str, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run ``python -m delivery``."""
         command = [sys.executable, "-m", "delivery", *args]
-        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=self.root, env=env, capture_output=True, text=True, check=False
+        )
 
     def log(self) -> list[str]:
         """Return what the ledger has, as ``stage event`` lines, oldest first."""

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from delivery.artifact import Artifact, build, describe, digest, lock, verified
+from delivery.artifact import Artifact, build, describe, digest, lock, same_version, verified
 from delivery.errors import DeliveryError, Refused
 from delivery.git import Git
 
@@ -54,11 +54,12 @@ def test_ignored_files_stay_out_of_the_wheel(toy: Toy) -> None:
     assert built(toy).sha256 == clean.sha256
 
 
-def test_dist_holds_the_one_wheel(toy: Toy) -> None:
+def test_dist_holds_the_one_wheel_and_its_sdist(toy: Toy) -> None:
     built(toy)
     toy.commit()
     artifact = built(toy)
-    assert [path.name for path in (toy.root / "dist").iterdir()] == [artifact.wheel]
+    sdist = f"toy-{artifact.version}.tar.gz"
+    assert {path.name for path in (toy.root / "dist").iterdir()} == {artifact.wheel, sdist}
     assert describe(toy.root / "dist" / artifact.wheel, artifact.commit) == artifact
 
 
@@ -121,3 +122,20 @@ def test_a_release_installs_the_lock_of_its_own_commit(toy: Toy) -> None:
 def test_a_lock_that_this_clone_does_not_have_is_explained(toy: Toy) -> None:
     with pytest.raises(DeliveryError, match="git fetch"):
         lock(Git(toy.root), Artifact("x.whl", "1", "a" * 64, "b" * 40))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("1.2", "1.2.0", True),
+        ("1.2rc1", "1.2.0rc1", True),
+        ("1", "1.0.0", True),
+        ("1.0.post1", "1.post1", True),
+        ("1.2", "1.20", False),
+        ("1.0.1", "1.1", False),
+        ("1.0", "1!1.0", False),
+        ("1.0+gabc", "1.0+gabd", False),
+    ],
+)
+def test_zeros_at_the_end_do_not_make_another_version(one: str, other: str, same: bool) -> None:
+    assert same_version(one, other) is same

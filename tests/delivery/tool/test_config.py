@@ -11,6 +11,7 @@ from .conftest import Toy
     ("old", "new", "said"),
     [
         ('index = "{data}/index"', "", "index is missing"),
+        ('index = "{data}/index"', 'index = "ftp://x"', "index cannot be ftp://"),
         ('index = "{data}/index"', "index = 3", "index cannot be 3"),
         ('index = "{data}/index"', 'index = "x"\nindx = "y"', "unknown key 'indx'"),
         ('index = "{data}/index"', 'index = "x', "cannot be read"),

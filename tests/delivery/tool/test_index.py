@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from delivery.artifact import Artifact, describe
 from delivery.errors import DeliveryError, Refused
-from delivery.index import fetch, publish
+from delivery.index import Folder, Index, at
 
 
 def wheel(folder: Path, version: str = "1.0+g123", body: str = "x = 1\n") -> Path:
@@ -38,56 +38,78 @@ def wheel(folder: Path, version: str = "1.0+g123", body: str = "x = 1\n") -> Pat
 
 
 @pytest.fixture()
-def index(tmp_path: Path) -> Path:
+def place(tmp_path: Path) -> Path:
     """Return where an index is to be; the name needs quoting."""
     return tmp_path / "an index"
 
 
-def test_publishing_again_changes_nothing(index: Path, tmp_path: Path) -> None:
+@pytest.fixture()
+def index(place: Path) -> Index:
+    """Return the index that is to be there."""
+    return at(str(place), place.parent)
+
+
+def test_publishing_again_changes_nothing(index: Index, place: Path, tmp_path: Path) -> None:
     made = wheel(tmp_path)
-    assert publish(index, "Hello_Delivery", made)
-    before = {path: path.stat().st_mtime_ns for path in index.rglob("*.*")}
-    assert not publish(index, "Hello_Delivery", made)
-    assert {path: path.stat().st_mtime_ns for path in index.rglob("*.*")} == before
+    assert index.publish("Hello_Delivery", made)
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*.*")}
+    assert not index.publish("Hello_Delivery", made)
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*.*")} == before
 
 
-def test_other_bytes_under_the_same_version_are_refused(index: Path, tmp_path: Path) -> None:
+def test_other_bytes_under_the_same_version_are_refused(
+    index: Index, place: Path, tmp_path: Path
+) -> None:
     first = wheel(tmp_path / "a")
-    publish(index, "hello-delivery", first)
+    index.publish("hello-delivery", first)
     with pytest.raises(Refused, match="already has hello_delivery-1.0.*with other bytes"):
-        publish(index, "hello-delivery", wheel(tmp_path / "b", body="x = 2\n"))
-    assert (index / "hello-delivery" / first.name).read_bytes() == first.read_bytes()
+        index.publish("hello-delivery", wheel(tmp_path / "b", body="x = 2\n"))
+    assert (place / "hello-delivery" / first.name).read_bytes() == first.read_bytes()
 
 
-def test_many_at_once_are_all_listed(index: Path, tmp_path: Path) -> None:
+def test_the_papers_are_there_before_the_wheel_and_no_installer_sees_them(
+    index: Index, place: Path, tmp_path: Path
+) -> None:
+    made, paper = wheel(tmp_path), tmp_path / "hello.whl.0123.cdx.json"
+    paper.write_text("{}\n")
+    with pytest.raises(DeliveryError, match="cannot be written"):
+        index.publish("hello-delivery", made, [tmp_path / "not there"])
+    assert not list(place.rglob("*.whl"))
+    assert index.publish("hello-delivery", made, [paper])
+    assert (index.paper("hello-delivery", paper.name) or made).read_text() == "{}\n"
+    assert index.paper("hello-delivery", "another") is None
+    assert "cdx" not in (place / "hello-delivery" / "index.html").read_text()
+
+
+def test_many_at_once_are_all_listed(index: Index, place: Path, tmp_path: Path) -> None:
     made = [wheel(tmp_path, f"1.{number}") for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(lambda path: publish(index, "hello-delivery", path), made))
-    page = (index / "hello-delivery" / "index.html").read_text()
+        assert all(pool.map(lambda path: index.publish("hello-delivery", path), made))
+    page = (place / "hello-delivery" / "index.html").read_text()
     assert all(path.name in page for path in made)
-    assert not list(index.rglob("*.part"))
+    assert not list(place.rglob("*.part"))
 
 
 def test_a_full_or_closed_index_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DeliveryError, match="cannot be written"):
-        publish(tmp_path / "file" / "index", "hello-delivery", wheel(tmp_path))
+        Folder(tmp_path / "file" / "index").publish("hello-delivery", wheel(tmp_path))
 
 
-def test_fetch_returns_only_the_very_bytes(index: Path, tmp_path: Path) -> None:
+def test_fetch_returns_only_the_very_bytes(index: Index, place: Path, tmp_path: Path) -> None:
     made = wheel(tmp_path)
     artifact = describe(made, "c" * 40)
-    publish(index, "hello-delivery", made)
-    place = fetch(index, "hello-delivery", artifact)
-    assert place.read_bytes() == made.read_bytes()
-    place.write_bytes(b"tampered")
+    index.publish("hello-delivery", made)
+    found = index.fetch("hello-delivery", artifact)
+    assert found.read_bytes() == made.read_bytes()
+    found.write_bytes(b"tampered")
     with pytest.raises(Refused, match="is not the artifact"):
-        fetch(index, "hello-delivery", artifact)
+        index.fetch("hello-delivery", artifact)
 
 
-def test_fetch_of_what_is_not_there_says_what_to_do(index: Path) -> None:
+def test_fetch_of_what_is_not_there_says_what_to_do(index: Index) -> None:
     with pytest.raises(DeliveryError, match="does not have x.whl: python -m delivery run publish"):
-        fetch(index, "hello-delivery", Artifact("x.whl", "1", "a" * 64, "c" * 40))
+        index.fetch("hello-delivery", Artifact("x.whl", "1", "a" * 64, "c" * 40))
 
 
 INSTALLERS = {
@@ -119,14 +141,14 @@ INSTALLERS = {
 
 @pytest.mark.parametrize("installer", INSTALLERS)
 def test_both_installers_install_from_it_by_digest(
-    index: Path, tmp_path: Path, installer: str
+    index: Index, tmp_path: Path, installer: str
 ) -> None:
     made = wheel(tmp_path)
-    publish(index, "hello-delivery", made)
+    index.publish("hello-delivery", made)
     artifact = describe(made, "c" * 40)
     wanted = tmp_path / "wanted.txt"
     wanted.write_text(f"hello-delivery=={artifact.version} --hash=sha256:{artifact.sha256}\n")
-    told = {"index": index.as_uri(), "to": str(tmp_path / "to")}
+    told = {"index": index.url, "to": str(tmp_path / "to")}
     command = [part.format(**told) for part in INSTALLERS[installer]]
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))

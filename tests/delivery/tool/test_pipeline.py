@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from delivery.artifact import digest
 
 from .conftest import UNIT, Toy
 
@@ -86,7 +88,7 @@ def test_a_cleaned_clone_gets_its_artifact_back_from_the_index(green: Toy) -> No
     green.git("clean", "-fdx", "--quiet", "--exclude=.delivery", "--exclude=.tox")
     done = green.delivery("run", "publish")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list((green.root / "dist").iterdir())) == 1
+    assert len(list((green.root / "dist").glob("*.whl"))) == 1
     assert green.log().count("build built") == 1
 
 
@@ -95,7 +97,60 @@ def test_a_lost_artifact_is_built_again_to_the_same_bytes(green: Toy, tmp_path: 
         path.unlink()
     assert green.delivery("walk").returncode == 0
     assert green.log().count("build built") == 1
-    assert len(list((green.root / "dist").iterdir())) == 1
+    assert len(list((green.root / "dist").glob("*.whl"))) == 1
+
+
+INTEGRATION = """
+[env.integration]
+skip_install = false
+package = "external"
+package_env = "wheel"
+commands = [["python", "-c", "import toy"]]
+
+[env.wheel]
+package_glob = "{tox_root}{/}dist{/}*.whl"
+"""
+BUILDER = 'import sys\nsys.exit("the builder is gone")\n'
+
+
+def test_after_the_build_nothing_is_built_again(ready: Toy, tmp_path: Path) -> None:
+    ready.write("tox.toml", (ready.root / "tox.toml").read_text() + INTEGRATION)
+    stage_of = '\n[stages.integration]\nneeds = ["publish"]\nbudget = 20\n'
+    ready.write("delivery.toml", (ready.root / "delivery.toml").read_text() + stage_of)
+    ready.commit()
+    for stage in ("lint", "unit", "build"):
+        assert ready.delivery("run", stage).returncode == 0
+    (wheel,) = (ready.root / "dist").glob("*.whl")
+    before = wheel.stat().st_mtime_ns
+    # No stage has an environment to build in, and no Python has a backend.
+    shutil.rmtree(ready.root / ".tox" / "build")
+    for module in ("build", "setuptools", "setuptools_scm"):
+        (tmp_path / "gone").mkdir(exist_ok=True)
+        (tmp_path / "gone" / f"{module}.py").write_text(BUILDER)
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "gone")}
+    fresh = tmp_path / "fresh"
+    for command in (["walk"], ["install", str(fresh)]):
+        done = ready.delivery(*command, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert wheel.stat().st_mtime_ns == before
+    assert ready.log().count("build built") == 1
+    assert json.loads((fresh / "release.json").read_text())["sha256"] == digest(wheel)
+
+
+def test_a_version_belongs_to_one_commit(ready: Toy) -> None:
+    first = ready.git("rev-parse", "--short=9", "HEAD")
+    ready.git("tag", "1.2")
+    for stage in ("lint", "unit", "build"):
+        assert ready.delivery("run", stage).returncode == 0
+    ready.commit()
+    ready.git("tag", "1.2.0")  # another tag, and to pip the same version
+    for stage in ("lint", "unit"):
+        assert ready.delivery("run", stage).returncode == 0
+    done = ready.delivery("run", "build")
+    assert done.returncode == 1
+    assert f"1.2 is commit {first}" in done.stdout
+    assert "with a version of its own" in done.stdout
+    assert ready.log().count("build built") == 1
 
 
 def test_a_red_stage_stops_the_walk_and_says_which_why_and_where(ready: Toy) -> None:
@@ -191,7 +246,7 @@ def test_a_stage_that_failed_last_shuts_the_gate_again(green: Toy, tmp_path: Pat
 def test_a_tampered_wheel_goes_no_further(ready: Toy) -> None:
     for stage in ("lint", "unit", "build"):
         assert ready.delivery("run", stage).returncode == 0
-    (wheel,) = (ready.root / "dist").iterdir()
+    (wheel,) = (ready.root / "dist").glob("*.whl")
     wheel.write_bytes(wheel.read_bytes() + b"x")
     done = ready.delivery("run", "publish")
     assert done.returncode == 3
