@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,9 @@ def audit(git: Git, required: bool) -> None:
     Raises:
         DeliveryError: a requirement is known to be vulnerable.
     """
+    if not re.search(r"^[^#\s]", (git.root / LOCK).read_text(encoding="utf-8"), re.MULTILINE):
+        print(f"{LOCK} is empty: nothing ships that others wrote")
+        return
     command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--progress-spinner=off"]
     done = subprocess.run(
         [*command, "--format=json", f"--requirement={LOCK}"],

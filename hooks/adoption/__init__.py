@@ -1,0 +1,1 @@
+"""How a project that is there already joins; `hooks/adopt.py` is its command."""
