@@ -6,21 +6,25 @@ queue of the port, to the front after it. What it has to open for the requests i
 again for some seconds, and may as soon as it has closed the port.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
 
-LISTENS, OPEN = "0A", ("01", "08")
+# What the kernel calls a socket that listens, is open, was closed by the other side.
+LISTENS, OPEN = "0A", "01 08"
 # Who keeps a connection and says nothing for so long will hardly speak at the very end.
 PARTING_SECONDS = 2.0
 HEARING_SECONDS = 1.0
 CLOSING_SECONDS = 3.0
 
 
-def sockets(pid):
+def sockets(pid: int) -> list[str]:
     """Return the sockets that a process has, one entry a handle."""
     found = []
     for entry in os.scandir(f"/proc/{pid}/fd"):
@@ -30,25 +34,25 @@ def sockets(pid):
     return [name[8:-1] for name in found if name.startswith("socket:[")]
 
 
-def connections(pid, states):
+def connections(pid: int, states: str) -> dict[str, int]:
     """Return the TCP sockets of a process in some states, and what they have not read, in bytes."""
-    own, found = set(sockets(pid)), {}
+    own, found = set(sockets(pid)), dict[str, int]()
     for table in ("tcp", "tcp6"):
         with open(f"/proc/{pid}/net/{table}", encoding="ascii") as lines:
             for fields in list(map(str.split, lines))[1:]:
-                if fields[3] in states and fields[9] in own:
+                if fields[3] in states.split() and fields[9] in own:
                     found[fields[9]] = int(fields[4].partition(":")[2], 16)
     return found
 
 
-def wait(condition, seconds):
+def wait(condition: Callable[[], bool], seconds: float) -> None:
     """Wait until something is so, for a while."""
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
 
 
-def leave(pid, sign):
+def leave(pid: int, sign: str) -> None:
     """Ask everybody to make a new connection, accept nobody, hear who is there, then end."""
     with open(sign, "w", encoding="ascii"):
         kept = set(connections(pid, OPEN))

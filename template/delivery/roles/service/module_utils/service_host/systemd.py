@@ -247,10 +247,9 @@ class Systemd(Foundation):
             call("systemctl", "restart", self.server)
             self.changes.append("front")
         if not self.wait(self.front_answers, START_SECONDS):
-            raise Refused(
-                f"Caddy does not start: see journalctl --unit={self.server}.",
-                call("journalctl", "--lines=20", "--output=cat", f"--unit={self.server}").splitlines(),
-            )
+            said = call("journalctl", "--lines=20", "--output=cat", f"--unit={self.server}")
+            where = f"see journalctl --unit={self.server}"
+            raise Refused(f"Caddy does not start: {where}.", said.splitlines())
         self.stale.unlink(missing_ok=True)
 
     def validate(self, text: str) -> None:
