@@ -99,7 +99,8 @@ class Service:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=300,
+            # For a machine that has a lot else to do.
+            timeout=900,
         )
         told = json.loads(result.read_text()) if result.exists() else {"hosts": {}}
         return {

@@ -170,22 +170,44 @@ def test_a_secret_is_in_no_output_and_in_no_list_of_processes(one: Service) -> N
     assert SECRET not in run.output
 
 
-def test_an_edited_unit_is_put_right_and_costs_no_request(one: Service) -> None:
-    host, unit = one.hosts[0], f"/etc/systemd/system/{NAME}-front.service"
+@pytest.mark.parametrize(
+    ("path", "edit"),
+    [
+        (f"/etc/systemd/system/{NAME}-front.service", "s/^TimeoutStopSec=.*/TimeoutStopSec=1/"),
+        (f"{ROOT}/Caddyfile", "s/try_duration .*/try_duration 4s/"),
+    ],
+    ids=["unit", "Caddyfile"],
+)
+def test_an_edited_front_is_put_right_and_costs_no_request(
+    one: Service, path: str, edit: str
+) -> None:
+    host = one.hosts[0]
     one.deploy(one.wheel("5.0"))
-    before = host.sh(f"cat {unit}")
-    host.sh(f"sed -i s/^TimeoutStopSec=.*/TimeoutStopSec=1/ {unit}")
+    before = host.sh(f"cat {path}")
+    host.sh(f"sed -i '{edit}' {path}")
+    assert host.sh(f"cat {path}") != before
     with one.load(host) as count:
         run = one.deploy(one.wheel("5.0"))["h1"]
     assert run.ok and run.host["changed"], run.output
-    assert host.sh(f"cat {unit}") == before
+    assert host.sh(f"cat {path}") == before
     assert count["failed"] == 0, count
+
+
+def test_a_front_that_is_restarted_by_hand_costs_no_request(one: Service) -> None:
+    host = one.hosts[0]
+    with one.load(host) as count:
+        for _ in range(4):
+            host.sh(f"systemctl restart {NAME}-front")
+    assert count["failed"] == 0, count
+    assert "Traceback" not in host.sh(f"journalctl --no-pager --unit={NAME}-front")
 
 
 @pytest.fixture
 def two(lab: Lab, tmp_path: Path) -> Iterator[Service]:
-    """A service for one host, which has nothing of it yet."""
-    yield Service(lab, tmp_path, ("h2",))
+    """A service for one host, which has nothing of it: what other tests left is taken away."""
+    service = Service(lab, tmp_path, ("h2",))
+    assert service.play("deploy.yml", service_state="absent")["h2"].ok
+    yield service
 
 
 def test_a_service_that_is_taken_away_leaves_nothing(two: Service) -> None:

@@ -119,6 +119,8 @@ def call(command: list[str], folder: Path, lock: Lock) -> None:
     """Run a step of the installer."""
     environment = {name: text for name, text in os.environ.items() if name not in LEAKS}
     environment |= {"UV_PYTHON_DOWNLOADS": "never", "PIP_NO_INPUT": "1"}
+    # An index that is away is told in seconds, not in minutes.
+    environment = {"PIP_RETRIES": "2", "UV_HTTP_RETRIES": "2"} | environment
     status, output = lock.run(command, cwd=folder.parent, env=environment, stdout=subprocess.PIPE)
     if status:
         step = " ".join(command[1:3]) if command[0].endswith("uv") else " ".join(command[1:4])

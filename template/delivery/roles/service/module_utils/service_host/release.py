@@ -24,10 +24,11 @@ def healthy(host: Host, target: Entry) -> bool:
 def go_live(host: Host, target: Entry, artifact: Artifact, environment: Mapping[str, str]) -> bool:
     """Make an instance the live one; return whether that took anything."""
     layout, state = host.layout, host.journal.state()
-    installed(layout, artifact)
-    if state.live == target and healthy(host, target):
+    there = installed(layout, artifact)
+    # A live release may have lost its files: it runs on without, until it has to start again.
+    if there and state.live == target and healthy(host, target):
         return bool(stop_others(host, target.instance))
-    if not layout.complete(target.version).exists():
+    if not there:
         install.checked_digest(artifact)
     describe(layout, target, artifact, environment)
     roll(Rollout(host, "deploy", target, artifact, layout.live()))

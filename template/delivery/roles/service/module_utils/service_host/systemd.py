@@ -20,6 +20,8 @@ from .layout import Layout
 from .lock import Lock
 
 UNITS = Path("/etc/systemd/system")
+# What a running front is started anew for.
+FRONT = {"Caddyfile", "front", "leave.py"}
 FOLDERS = {"releases": 0o755, "instances": 0o700}
 # What a unit says of a server, and not of a script that ends.
 OF_A_SERVER = ("Exec", "NotifyAccess", "Restart", "TimeoutStart", "Type")
@@ -28,10 +30,11 @@ PLAIN = re.compile(r"/[A-Za-z0-9/_.-]+")
 CALL_SECONDS = 90.0
 
 
-def call(*command: str, check: bool = True) -> str:
+def call(*command: str, check: bool = True, cwd: Path | None = None) -> str:
     """Run a command of systemd, return what it says, or refuse with its words."""
     done = subprocess.run(
         command,
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -150,6 +153,11 @@ class Systemd(Foundation):
         }.get(name) or super().path(name)
 
     @property
+    def stale(self) -> Path:
+        """The note that the front does not yet run as its files say."""
+        return self.layout.root / "front.stale"
+
+    @property
     def sockets(self) -> str:
         """The unit that holds the ports of the front."""
         return f"{self.name}-front.socket"
@@ -186,7 +194,8 @@ class Systemd(Foundation):
     def missing(self) -> list[str]:
         """Return what is not as it should be."""
         found = super().missing()
-        return found if self.is_active(self.server) else [*found, "front"]
+        as_told = self.is_active(self.server) and not self.stale.exists()
+        return found if as_told else [*found, "front"]
 
     @staticmethod
     def is_active(unit: str) -> bool:
@@ -201,9 +210,12 @@ class Systemd(Foundation):
         self.install_tools(lock)
         runs = self.is_active(self.server)
         wrong = [diff["before_header"] for diff in self.diffs()]
+        if runs and "Caddyfile" in wrong and "front" not in wrong:
+            self.validate(self.files["Caddyfile"])
+        if FRONT & {*wrong}:
+            # Outlives a run that is killed before the front has changed, too.
+            write(self.stale, "")
         for name in wrong:
-            if name == "Caddyfile" and runs:
-                self.reload(self.files[name])
             self.path(name).parent.mkdir(parents=True, exist_ok=True)
             write(self.path(name), self.files[name])
             self.changes.append(name)
@@ -231,17 +243,24 @@ class Systemd(Foundation):
         if not pid:
             call("systemctl", "start", self.server)
             self.changes.append("front")
-        elif "front" in wrong or not self.is_current(pid):
-            with self.parting():
-                call("systemctl", "restart", self.server)
+        elif self.stale.exists() or not self.is_current(pid):
+            call("systemctl", "restart", self.server)
             self.changes.append("front")
         if not self.wait(self.front_answers, START_SECONDS):
-            raise Refused(
-                f"Caddy does not start: see journalctl --unit={self.server}.",
-                call(
-                    "journalctl", "--lines=20", "--output=cat", f"--unit={self.server}"
-                ).splitlines(),
-            )
+            said = call("journalctl", "--lines=20", "--output=cat", f"--unit={self.server}")
+            where = f"see journalctl --unit={self.server}"
+            raise Refused(f"Caddy does not start: {where}.", said.splitlines())
+        self.stale.unlink(missing_ok=True)
+
+    def validate(self, text: str) -> None:
+        """Refuse a Caddyfile that Caddy refuses, before the one it runs by is touched."""
+        draft = self.layout.root / "Caddyfile.draft"
+        write(draft, text)
+        try:
+            caddy = str(self.layout.root / "tools/current/bin/caddy")
+            call(caddy, "validate", "--adapter=caddyfile", f"--config={draft}", cwd=draft.parent)
+        finally:
+            draft.unlink()
 
     def is_current(self, pid: int) -> bool:
         """Tell whether a process runs a program of the current tools."""
