@@ -59,15 +59,20 @@ def bundle(project: Project, artifact: Artifact) -> Iterator[str]:
             parts[-3] == about[1] or (parts[-4], parts[-3]) == (about[0], "none")
         )
 
-    for _, body in files(project.ledger.chain, wanted):
+    for path, body in files(project.ledger.chain, wanted):
+        if body is None:
+            raise DeliveryError(f"{path} of the ledger is lost here: git fsck")
         try:
             yield json.dumps(json.loads(body), ensure_ascii=False, separators=(",", ":"))
         except ValueError:
             continue
 
 
-def files(chain: Chain, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of the files whose path is wanted, oldest first."""
+def files(chain: Chain, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes | None]]:
+    """Yield path and content of the files whose path is wanted, oldest first.
+
+    What git has lost here is None.
+    """
     if chain.tip() is None:
         return
     listed = chain.git.text("ls-tree", "-r", "-z", REF).split("\0")
@@ -75,11 +80,12 @@ def files(chain: Chain, wanted: Callable[[str], bool]) -> Iterator[tuple[str, by
     found = [(path, about.split()[2]) for about, path in told if wanted(path)]
     asked = "".join(f"{oid}\n" for _, oid in found).encode()
     answer, start = chain.git.output("cat-file", "--batch", data=asked) if found else b"", 0
-    for path, oid in found:
+    for path, _ in found:
         end = answer.index(b"\n", start)
         said = answer[start:end].split()
+        start = end + 1
         if said[1:] == [b"missing"]:
-            raise DeliveryError(f"{path} of the ledger is lost here ({oid[:12]}): git fsck")
-        start = end + 1 + int(said[2])
-        yield path, answer[end + 1 : start]
-        start += 1
+            yield path, None
+        else:
+            yield path, answer[start : start + int(said[2])]
+            start += int(said[2]) + 1

@@ -93,6 +93,8 @@ def _records(project: Project, found: Report) -> Iterator[str]:
     signers: Signers | None = None
     envelopes: dict[str, str] = {}
     for path, body in files(project.ledger.chain, lambda _: True):
+        if body is None:
+            continue  # the history has told
         event, name = Event.parse(body), PATH.fullmatch(path)
         if event is None or name is None:
             found.notes.append(f"{path} is no event of a form known here; it is kept")
