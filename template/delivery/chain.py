@@ -51,8 +51,8 @@ class Chain:
             raise UsageError(_no_ledger(REF))
         return found
 
-    def add(self, files: Callable[[str | None], dict[str, bytes]], message: str, by: str) -> None:
-        """Put a commit on the chain here.
+    def add(self, files: Callable[[str | None], dict[str, bytes]], message: str, by: str) -> str:
+        """Put a commit on the chain here, and return its hash.
 
         Args:
             files: returns the new files, by their paths, for the chain's tip.
@@ -63,15 +63,20 @@ class Chain:
             DeliveryError: the ref kept changing, or git cannot write.
         """
 
+        made: str | None = None
+
         def attempt() -> bool:
+            nonlocal made
             tip = self.tip()
             inline = [
                 f"M 100644 inline {path}\ndata {len(body)}\n".encode() + body + b"\n"
                 for path, body in files(tip).items()
             ]
-            return self._commit(REF, tip, inline, message, by) is not None
+            made = self._commit(REF, tip, inline, message, by)
+            return made is not None
 
         self._retry(attempt)
+        return str(made)
 
     def ahead(self, tip: str, path: str) -> str | None:
         """Return the newest file of a chain if its path comes after ``path``, else None.
@@ -92,13 +97,13 @@ class Chain:
         within = self.git.text("ls-tree", "-r", "--name-only", tip, newest).splitlines()
         return max(within)
 
-    def share(self, by: str, *, first: bool = False) -> None:
+    def share(self, by: str, made: str | None = None) -> None:
         """Bring the chain here and the remote's together; without a remote, do nothing.
 
         Args:
             by: the committer of what has to be put on top of the remote's chain.
-            first: try a push before asking what the remote has: that saves a question after an
-                append, and is refused when others were faster.
+            made: a commit that was just added. It is pushed without asking what the remote has,
+                which saves a question and is refused when others were faster.
 
         Raises:
             DeliveryError: the remote cannot be reached, does not take the ledger, or has another
@@ -109,9 +114,8 @@ class Chain:
         if time.monotonic() - self._met < CONTEST:
             # Who won has the shortest way to win again: let those who lost go first.
             time.sleep(random.uniform(0, CROWD * self._took))
-            first = False
-        ours = self.tip() if first else None
-        if ours is None or self._pushed(ours):
+            made = None
+        if made is None or self._pushed(made):
             self._retry(lambda: self._meet(by))
 
     def fetch(self) -> str | None:

@@ -121,7 +121,9 @@ class Git:
 
     def identity(self) -> str | None:
         """Return ``name <email>`` as git is configured, or None."""
-        name, email = self.setting("user.name"), self.setting("user.email")
+        told = self._run("config", "--get-regexp", r"^user\.(name|email)$").stdout.decode()
+        known = dict(line.partition(" ")[::2] for line in told.splitlines())  # the last one counts
+        name, email = known.get("user.name"), known.get("user.email")
         return f"{name} <{email}>" if name and email else None
 
     def behind(self, commit: str, head: str) -> int | None:

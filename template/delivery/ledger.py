@@ -49,8 +49,9 @@ class Ledger:
                 written = replace(event, at=self._after(tip, event))
             return {written.path(): written.body().encode()}
 
-        self.chain.add(files, f"{event.stage} {event.event}", self._by())
-        self.chain.share(self._by(), first=True)
+        by = self._by()
+        made = self.chain.add(files, f"{event.stage} {event.event}", by)
+        self.chain.share(by, made)
         return written
 
     def sync(self) -> None:

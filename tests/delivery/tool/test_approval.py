@@ -14,11 +14,32 @@ from delivery import signature
 from delivery.event import Event, now
 
 from .conftest import Toy
-from .test_gate import Story
+from .test_gate import PLACES, Story
 
 ASKS = "approval = true\nfour_eyes = true\napproval_days = 7\n"
 GRACE, MALLORY = "grace@example.org", "mallory@example.org"
 AUTHOR = "ada@example.org"  # whom the tests' git commits as
+
+
+DEPLOY = """\
+import sys
+from pathlib import Path
+from delivery import gate
+from delivery.project import Project
+project, where = Project.find(Path.cwd()), sys.argv[1]
+code = gate.code(project.git)
+project.record("deployed", where, project.artifact(), environment=where, code=code)
+"""
+TOX = """
+[env.acceptance]
+commands = [["python", "deploy.py", "acceptance"]]
+
+[env.load]
+commands = [["python", "-c", "pass"]]
+
+[env.production]
+commands = [["python", "deploy.py", "production"]]
+"""
 
 
 class People:
@@ -95,6 +116,24 @@ def test_a_stage_that_asks_waits_and_says_for_what(story: Story) -> None:
     assert done.returncode == 3
     assert f"python -m delivery approve {story.version}" in done.stderr
     assert "waits for an approval" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_walk_stops_for_an_approval_and_goes_on_with_it(ready: Toy) -> None:
+    ready.write("delivery.toml", (ready.root / "delivery.toml").read_text() + PLACES + ASKS)
+    ready.write("tox.toml", (ready.root / "tox.toml").read_text() + TOX)
+    ready.commit(deploy_py=DEPLOY)
+    done = ready.delivery("walk")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert ready.log()[-1] == "load passed"
+    command = done.stderr.strip().partition("python -m delivery ")[2].split()
+    ready.git("config", "user.email", GRACE)
+    ready.git("config", "user.name", "Grace")
+    assert ready.delivery(*command).returncode == 0
+    done = ready.delivery("walk")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ready.log()[-3:] == [
+        "production approved", "production deployed", "production passed"
+    ]  # fmt: skip
 
 
 def test_an_approval_by_an_allowed_key_opens_the_gate(people: People) -> None:
