@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import commands, pipeline, report, security, tools
+from . import commands, decisions, export, pipeline, report, security, tools, verify
 from .errors import DeliveryError, UsageError
 from .project import Project
 
@@ -36,6 +36,23 @@ def parser() -> argparse.ArgumentParser:
         "--to", dest="artifact", metavar="VERSION", help="a release that was live before"
     )
     back.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
+    approve = sub.add_parser("approve", help="let an artifact into an environment that asks for it")
+    approve.add_argument("artifact", metavar="VERSION", help="or the beginning of a hash")
+    approve.add_argument("--environment", metavar="ENV", help="default: the one that asks")
+    approve.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
+    revoke = sub.add_parser("revoke", help="stop an artifact everywhere")
+    revoke.add_argument("artifact", metavar="VERSION", help="or the beginning of a hash")
+    revoke.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
+    why = sub.add_parser("why", help="which rule holds an artifact back; status 3 if one does")
+    why.add_argument("artifact", metavar="VERSION", help="or the beginning of a hash")
+    why.add_argument("environment", nargs="?", metavar="ENV", help="default: all")
+    why.add_argument("--json", action="store_true", help="for scripts")
+    sub.add_parser("sync", help="bring this ledger and the remote's together")
+    proof = sub.add_parser("verify", help="look for what was changed in the ledger, or is missing")
+    proof.add_argument("--json", action="store_true", help="for scripts")
+    bundle = sub.add_parser("export", help="all that happened to an artifact: an in-toto bundle")
+    bundle.add_argument("artifact", nargs="?", metavar="VERSION", help="printed")
+    bundle.add_argument("--all", type=Path, metavar="FOLDER", help="a file for every artifact")
     stop = sub.add_parser("stop", help="stop the service in environments on this machine")
     stop.add_argument("environments", nargs="*", metavar="ENV", help="default: all")
     template_ = sub.add_parser("template", help="which version of its template the project has")
@@ -102,6 +119,18 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             commands.deploy(project, args.environment, args.artifact, args.force, args.reason)
         case "rollback":
             commands.rollback(project, args.environment, args.artifact, args.reason)
+        case "approve":
+            decisions.approve(project, args.artifact, args.environment, args.reason)
+        case "revoke":
+            decisions.revoke(project, args.artifact, args.reason)
+        case "why":
+            return decisions.why(project, args.artifact, args.environment, args.json)
+        case "sync":
+            project.ledger.sync()
+        case "verify":
+            return verify.verify(project, args.json)
+        case "export":
+            export.export(project, args.artifact, args.all)
         case "stop":
             commands.stop(project, args.environments or list(project.config.environments))
         case "exec":

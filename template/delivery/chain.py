@@ -6,17 +6,23 @@ of the winner's chain. What the remote had is remembered, so that a rewritten on
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from .errors import DeliveryError, UsageError
 from .git import Git
 
 REF = "refs/delivery/ledger"
-PATIENCE = 60.0  # seconds that writers may be in each other's way
+PATIENCE = 120.0  # seconds that writers may be in each other's way
+CROWD = 4  # tries that a first wait may last: best of those tried for eight writers
+CONTEST = 10.0  # seconds in which those who were in the way are thought to be there still
+SKEW = 300.0  # seconds that the clocks of those who write may be apart
 STALE = 10.0  # seconds after which a lock's owner is dead: git holds it for milliseconds
+LOCKED = r"cannot lock ref|failed to update ref|incorrect old value"
 YEAR = re.compile(r"\d{4}")
 DATED = re.compile(r"\d{4}(/\d\d){0,3}|\d{4}(/\d\d){3}/\d{10}\..*")
 
@@ -32,6 +38,7 @@ class Chain:
     def __init__(self, git: Git, remote: str = "") -> None:
         self.git, self.remote = git, remote
         self.seen = f"refs/delivery/remotes/{remote}"  # the remote's chain when it was last asked
+        self._met, self._took = -math.inf, 0.0  # when others were met last, and how long it took
 
     def tip(self) -> str | None:
         """Return the hash of the newest commit; None when nothing has been appended yet.
@@ -44,8 +51,8 @@ class Chain:
             raise UsageError(_no_ledger(REF))
         return found
 
-    def add(self, files: Callable[[str | None], dict[str, bytes]], message: str, by: str) -> None:
-        """Put a commit on the chain here.
+    def add(self, files: Callable[[str | None], dict[str, bytes]], message: str, by: str) -> str:
+        """Put a commit on the chain here, and return its hash.
 
         Args:
             files: returns the new files, by their paths, for the chain's tip.
@@ -56,15 +63,20 @@ class Chain:
             DeliveryError: the ref kept changing, or git cannot write.
         """
 
+        made: str | None = None
+
         def attempt() -> bool:
+            nonlocal made
             tip = self.tip()
             inline = [
                 f"M 100644 inline {path}\ndata {len(body)}\n".encode() + body + b"\n"
                 for path, body in files(tip).items()
             ]
-            return self._commit(REF, tip, inline, message, by)
+            made = self._commit(REF, tip, inline, message, by)
+            return made is not None
 
         self._retry(attempt)
+        return str(made)
 
     def ahead(self, tip: str, path: str) -> str | None:
         """Return the newest file of a chain if its path comes after ``path``, else None.
@@ -85,13 +97,13 @@ class Chain:
         within = self.git.text("ls-tree", "-r", "--name-only", tip, newest).splitlines()
         return max(within)
 
-    def share(self, by: str, *, first: bool = False) -> None:
+    def share(self, by: str, made: str | None = None) -> None:
         """Bring the chain here and the remote's together; without a remote, do nothing.
 
         Args:
             by: the committer of what has to be put on top of the remote's chain.
-            first: try a push before asking what the remote has: that saves a question after an
-                append, and is refused when others were faster.
+            made: a commit that was just added. It is pushed without asking what the remote has,
+                which saves a question and is refused when others were faster.
 
         Raises:
             DeliveryError: the remote cannot be reached, does not take the ledger, or has another
@@ -99,58 +111,78 @@ class Chain:
         """
         if not self.remote:
             return
-        ours = self.tip() if first else None
-        if ours and self._pushed(ours) is None:
-            return
-        self._retry(lambda: self._meet(by))
-
-    def rewritten(self, theirs: str | None) -> str | None:
-        """Return the commit that was seen at the remote and that ``theirs`` is not built on."""
-        seen = self._hash(self.seen)
-        if seen is None or (theirs and self.git.ok("merge-base", "--is-ancestor", seen, theirs)):
-            return None
-        return seen
+        if time.monotonic() - self._met < CONTEST:
+            # Who won has the shortest way to win again: let those who lost go first.
+            time.sleep(random.uniform(0, CROWD * self._took))
+            made = None
+        if made is None or self._pushed(made):
+            self._retry(lambda: self._meet(by))
 
     def fetch(self) -> str | None:
         """Fetch the remote's chain; return the hash of its newest commit, None when it has none.
 
         Raises:
-            DeliveryError: the remote cannot be reached, or what it has is no ledger.
+            DeliveryError: the remote cannot be reached, or was rewritten: its chain is not built on
+                what it was when it was last asked.
+            UsageError: what it has is no ledger.
         """
+        try:
+            # Not forced: git itself refuses what is not built on what was there.
+            options = ("--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
+            self._ask("fetch", *options, self.remote, f"{REF}:{self.seen}")
+        except DeliveryError as error:
+            gone, other = "couldn't find remote ref" in str(error), "! [rejected]" in str(error)
+            seen = self._hash(self.seen)
+            if gone and seen is None:
+                return None
+            if gone or other:
+                raise DeliveryError(
+                    f"the ledger at {self.remote} was rewritten: {str(seen)[:9]}, which was there,"
+                    " is gone: python -m delivery verify says what is missing; if it is meant so:"
+                    f" git update-ref -d {self.seen}"
+                ) from None
+            raise
+        return self._hash(self.seen)
+
+    def peek(self) -> tuple[str | None, str | None]:
+        """Return what the remote's chain was when it was last asked, and what it is; keep both."""
         theirs = self._listed()
-        # An object that is here may lack what it is made of, unless a ref leads to it.
-        if theirs and theirs not in (self.tip(), self._hash(self.seen)):
-            self._ask("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", self.remote, REF)
-            commit = self._hash(f"{theirs}^{{commit}}")
-            names = self.git.text("ls-tree", "--name-only", commit).splitlines() if commit else []
-            if not any(map(YEAR.fullmatch, names)):
-                raise UsageError(_no_ledger(f"{REF} of {self.remote}"))
-        return theirs
+        if theirs and theirs != self._hash(self.seen):
+            self._ask("fetch", "--no-tags", "--no-write-fetch-head", self.remote, REF)
+        return self._hash(self.seen), theirs
 
     def _meet(self, by: str) -> bool:
         """Put what only we have on top of the remote's chain; say whether both now are one."""
-        theirs, ours = self.fetch(), self.tip()
-        seen = self.rewritten(theirs)
-        if seen:
-            raise DeliveryError(
-                f"the ledger at {self.remote} was rewritten: {seen[:9]}, which was there, is gone:"
-                " python -m delivery verify says what is missing; if it is meant so:"
-                f" git update-ref -d {self.seen}"
-            )
+        started, new = time.monotonic(), self._hash(self.seen) is None
+        try:
+            theirs, ours = self.fetch(), self.tip()
+        except DeliveryError:
+            if self._locked(self.seen):  # another process fetches, too
+                return False
+            raise
+        if theirs and new and not self.dated(theirs):
+            self.git.ok("update-ref", "-d", self.seen)
+            raise UsageError(_no_ledger(f"{REF} of {self.remote}"))
         if theirs and not (ours and self.git.ok("merge-base", "--is-ancestor", theirs, ours)):
             both = self._on_top(theirs, ours, by) if ours else theirs
             # The old value guards an event that another process appends meanwhile.
             if not self._moved(REF, both, ours or ""):
                 return False
+            self._met = time.monotonic() if ours else self._met
             ours = both
-        if ours and ours != theirs:
-            problem = self._pushed(ours)
-            if problem and self._listed() == theirs:
-                raise problem  # nobody was faster: the remote itself refuses
-            return problem is None
-        if theirs:
-            self._moved(self.seen, theirs)
-        return True
+        if ours is None or ours == theirs:
+            return True
+        problem = self._pushed(ours)
+        self._took = min(time.monotonic() - started, 0.5)
+        if problem and not re.search(LOCKED, str(problem)) and self._listed() == theirs:
+            raise problem  # nobody was faster: the remote itself refuses
+        return problem is None
+
+    def dated(self, commit: str) -> bool:
+        """Return whether a commit's files are a ledger's: in folders named by years."""
+        found = self._hash(f"{commit}^{{commit}}")
+        names = self.git.text("ls-tree", "--name-only", found).splitlines() if found else []
+        return any(map(YEAR.fullmatch, names))
 
     def _on_top(self, theirs: str, ours: str, by: str) -> str:
         """Return a commit on ``theirs`` with the files that only ``ours`` has."""
@@ -164,29 +196,29 @@ class Chain:
         if not rows:
             return theirs
         scratch = f"refs/delivery/scratch/{random.getrandbits(64):016x}"
-        if not self._commit(scratch, theirs, rows, f"re-apply {len(rows)} events", by):
+        made = self._commit(scratch, theirs, rows, f"re-apply {len(rows)} events", by)
+        if made is None:
             raise DeliveryError(f"{scratch} cannot be written: git fsck")
-        made = self.git.text("rev-parse", scratch)
         self.git.ok("update-ref", "-d", scratch)
         return made
 
     def _commit(
         self, ref: str, parent: str | None, rows: Iterable[bytes], message: str, by: str
-    ) -> bool:
-        """Put one commit on ``parent``; say whether ``ref``, which was ``parent``, now is it."""
+    ) -> str | None:
+        """Put one commit on ``parent``, which ``ref`` was; return it, None when ``ref`` moved."""
         name, _, email = by.rstrip(">").partition(" <")
-        lines = [f"commit {ref}", f"committer {name} <{email or name}> {int(time.time())} +0000"]
+        lines = [f"commit {ref}", "mark :1"]
+        lines.append(f"committer {name} <{email or name}> {int(time.time())} +0000")
         stream = "\n".join([*lines, f"data {len(message.encode())}", message, ""]).encode()
         stream += f"from {parent}\n".encode() if parent else b""
+        stream += b"".join(rows) + b"\nget-mark :1\n"
         try:
-            self.git.output(
-                "fast-import", "--quiet", "--date-format=raw", data=stream + b"".join(rows)
-            )
+            made = self.git.output("fast-import", "--quiet", "--date-format=raw", data=stream)
         except DeliveryError:
             if not self._locked(ref) and self._hash(ref) == parent:
                 raise
-            return False
-        return True
+            return None
+        return made.decode().strip()
 
     def _moved(self, ref: str, new: str, *old: str) -> bool:
         """Let ``ref`` be ``new`` if it still is ``old``; say whether it is."""
@@ -240,17 +272,19 @@ class Chain:
             ) from None
 
     def _hash(self, name: str) -> str | None:
-        found = self.git.ok("rev-parse", "--verify", "--quiet", name)
-        return self.git.text("rev-parse", name) if found else None
+        with suppress(DeliveryError):
+            return self.git.text("rev-parse", "--verify", "--quiet", name)
+        return None
 
     def _retry(self, attempt: Callable[[], bool]) -> None:
         end, turn = time.monotonic() + PATIENCE, 0
         while not attempt():
             if time.monotonic() > end:
                 raise DeliveryError(f"{REF} kept changing for {PATIENCE:g} s: run this again")
-            # Longer and longer, and by chance: so that one of many comes through.
-            time.sleep(random.uniform(0, 0.02 * 2 ** min(turn, 6)))
+            # By chance, in the measure of what a try takes: with all at once nobody gets through.
+            # The longer somebody has waited, the more often they try.
             turn += 1
+            time.sleep(random.uniform(0.01, max(0.02, self._took) * CROWD / turn))
 
 
 def _no_ledger(name: str) -> str:

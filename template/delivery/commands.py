@@ -202,6 +202,7 @@ def deploy(
         if not force:
             raise
         forced = True
+    made_by = gate.code(project.git)
     by, nested = event.author(project.git), os.environ.get("DELIVERY_STAGE") == stage.name
     try:
         hosts = environment.deploy(project.config, project.git, name, chosen, by)
@@ -216,10 +217,17 @@ def deploy(
         forced
         or last is None
         or last.sha256 != chosen.sha256
+        or last.code != made_by
         or any(h.get("changed") for h in hosts.values())
     ):
         project.record(
-            "deployed", stage.name, chosen, **_where(name, hosts), reason=reason, forced=forced
+            "deployed",
+            stage.name,
+            chosen,
+            **_where(name, hosts),
+            reason=reason,
+            forced=forced,
+            code=made_by,
         )
     print(f"{chosen.version} is live in {name}: {_url(hosts)}")
 
@@ -232,8 +240,11 @@ def rollback(project: Project, name: str, wanted: str | None, reason: str | None
     """
     stage = project.config.stage_of(name)
     project.ledger.sync()
-    version = project.named(wanted).version if wanted else None
-    left = project.live(name)
+    version, left = None, project.live(name)
+    if wanted:
+        target = project.named(wanted)
+        version = target.version
+        gate.refuse_revoked(project.config, project.ledger, stage, target.commit, target.sha256)
     hosts = environment.rollback(project.config, name, version, event.author(project.git))
     told = next(iter(hosts.values()))
     # The hosts know what they had before this ledger began.
@@ -244,7 +255,14 @@ def rollback(project: Project, name: str, wanted: str | None, reason: str | None
     gone = project.artifact(left.sha256) if left and left.sha256 != told["sha256"] else None
     if gone:
         project.record("rolled-back", stage.name, gone, **_where(name, hosts), reason=reason)
-    project.record("deployed", stage.name, now, **_where(name, hosts), reason=reason or "rollback")
+    project.record(
+        "deployed",
+        stage.name,
+        now,
+        **_where(name, hosts),
+        reason=reason or "rollback",
+        code=gate.code(project.git),
+    )
     print(f"{told['version']} is live in {name} again: {_url(hosts)}")
 
 

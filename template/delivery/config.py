@@ -14,6 +14,7 @@ from .errors import UsageError
 from .index import Index, at
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]*")
+APPROVAL = ("approval", "four_eyes", "approval_days")
 BUILD = "build"  # the stage that makes the artifact; what needs it, however remotely, handles it
 
 
@@ -28,6 +29,9 @@ class Stage:
         tests: whether it is red when it ran no test.
         environment: the environment it deploys to, if any; its inventory has the same name.
         artifact: whether it handles the artifact: it is ``build``, or needs it.
+        approval: whether somebody has to approve the artifact first.
+        four_eyes: whether that has to be somebody else than the author of the commit.
+        approval_days: how long an approval holds, in days.
     """
 
     name: str
@@ -36,6 +40,9 @@ class Stage:
     tests: bool = False
     environment: str | None = None
     artifact: bool = False
+    approval: bool = False
+    four_eyes: bool = False
+    approval_days: float = 7
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,17 @@ class Config:
                 return stage
         known = ", ".join(self.environments) or "none"
         raise UsageError(f"no stage deploys to {environment!r} (delivery.toml has: {known})")
+
+    def accepted_by(self, stage: Stage) -> tuple[Stage, ...]:
+        """Return the stages that deploy somewhere and come before ``stage``, the nearest first."""
+        found: dict[str, Stage] = {}
+        waiting = [self.stages[name] for name in stage.needs]
+        while waiting:
+            before = waiting.pop(0)
+            if before.environment:
+                found[before.name] = before
+            waiting += [self.stages[name] for name in before.needs if name not in found]
+        return tuple(found.values())
 
     @property
     def environments(self) -> tuple[str, ...]:
@@ -139,7 +157,15 @@ def _check(table: Any, keys: Mapping[str, Any], place: str, required: tuple[str,
 
 
 def _stages(tables: Mapping[str, Any]) -> dict[str, Stage]:
-    keys = {"budget": (int, float), "needs": list, "tests": bool, "environment": str}
+    keys = {
+        "budget": (int, float),
+        "needs": list,
+        "tests": bool,
+        "environment": str,
+        "approval": bool,
+        "four_eyes": bool,
+        "approval_days": (int, float),
+    }
     stages: dict[str, Stage] = {}
     for name, table in tables.items():
         place = f"delivery.toml [stages.{name}]"
@@ -148,6 +174,7 @@ def _stages(tables: Mapping[str, Any]) -> dict[str, Stage]:
         _check(table, keys, place, ("budget",))
         if table["budget"] <= 0:
             raise UsageError(f"{place}: budget is seconds, more than 0, not {table['budget']}")
+        _approval(table, place)
         needs = tuple(table.get("needs", ()))
         for need in needs:
             if need not in stages:
@@ -162,5 +189,16 @@ def _stages(tables: Mapping[str, Any]) -> dict[str, Stage]:
             table.get("tests", False),
             table.get("environment"),
             artifact,
+            **{key: table[key] for key in APPROVAL if key in table},
         )
     return stages
+
+
+def _approval(table: Mapping[str, Any], place: str) -> None:
+    if table.get("approval") and not table.get("environment"):
+        raise UsageError(f"{place}: approval is for a stage with an environment")
+    for key in APPROVAL[1:]:
+        if key in table and not table.get("approval"):
+            raise UsageError(f"{place}: {key} says nothing without approval = true")
+    if table.get("approval_days", 1) <= 0:
+        raise UsageError(f"{place}: approval_days is more than 0, not {table['approval_days']}")

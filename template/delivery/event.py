@@ -187,6 +187,15 @@ def author(git: Git) -> str:
     return os.environ.get("DELIVERY_BY") or git.identity() or login()
 
 
+def email(by: str) -> str:
+    """Return the address in ``name <email>``, or all of it where there is none.
+
+    >>> email("Ada Lovelace <ada@example.org>"), email("ada@host")
+    ('ada@example.org', 'ada@host')
+    """
+    return by.partition("<")[2].rstrip(">") or by
+
+
 def via() -> str:
     """Return through what they act: ``$DELIVERY_VIA``, or this machine's name."""
     return os.environ.get("DELIVERY_VIA") or socket.gethostname()

@@ -107,17 +107,25 @@ class Git:
         Raises:
             Refused: the clone is shallow.
         """
-        if self.text("rev-parse", "--is-shallow-repository") == "true":
+        if self.shallow():
             raise Refused(
                 "this clone is shallow, so its version would be wrong: git fetch --unshallow --tags"
                 " (on a CI server: clone with the whole history)"
             )
 
+    def shallow(self) -> bool:
+        """Return whether the clone lacks a part of its history."""
+        return self.text("rev-parse", "--is-shallow-repository") == "true"
+
+    def setting(self, key: str) -> str:
+        """Return what ``git config`` says of ``key``; empty when it says nothing."""
+        return self._run("config", key).stdout.decode().strip()
+
     def identity(self) -> str | None:
         """Return ``name <email>`` as git is configured, or None."""
-        name, email = (
-            self._run("config", key).stdout.decode().strip() for key in ("user.name", "user.email")
-        )
+        told = self._run("config", "--get-regexp", r"^user\.(name|email)$").stdout.decode()
+        known = dict(line.partition(" ")[::2] for line in told.splitlines())  # the last one counts
+        name, email = known.get("user.name"), known.get("user.email")
         return f"{name} <{email}>" if name and email else None
 
     def behind(self, commit: str, head: str) -> int | None:

@@ -11,12 +11,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from .chain import REF, Chain
+from .chain import REF, SKEW, Chain
 from .errors import UsageError
 from .event import EVENTS, PATH, Event, login
 from .git import Git
-
-SKEW = 300.0  # seconds that the clocks of those who write may be apart
 
 
 class Ledger:
@@ -29,7 +27,7 @@ class Ledger:
 
     def __init__(self, git: Git, remote: str = "") -> None:
         self.git, self.remote = git, remote
-        self._chain = Chain(git, remote)
+        self.chain = Chain(git, remote)
         if remote and not git.ok("remote", "get-url", remote):
             raise UsageError(
                 f"delivery.toml [ledger]: there is no git remote {remote!r}: git remote add"
@@ -51,8 +49,9 @@ class Ledger:
                 written = replace(event, at=self._after(tip, event))
             return {written.path(): written.body().encode()}
 
-        self._chain.add(files, f"{event.stage} {event.event}", self._by())
-        self._chain.share(self._by(), first=True)
+        by = self._by()
+        made = self.chain.add(files, f"{event.stage} {event.event}", by)
+        self.chain.share(by, made)
         return written
 
     def sync(self) -> None:
@@ -62,7 +61,7 @@ class Ledger:
             DeliveryError: the remote cannot be reached, does not take the ledger, or has rewritten
                 it.
         """
-        self._chain.share(self._by())
+        self.chain.share(self._by())
 
     def after(self, event: Event) -> str:
         """Return when ``event`` is to be said to happen: as it says, but after all that is known.
@@ -70,10 +69,10 @@ class Ledger:
         Raises:
             UsageError: this machine's clock is far behind the newest event.
         """
-        return self._after(self._chain.tip(), event)
+        return self._after(self.chain.tip(), event)
 
     def _after(self, tip: str | None, event: Event) -> str:
-        ahead = self._chain.ahead(tip, event.path()) if tip else None
+        ahead = self.chain.ahead(tip, event.path()) if tip else None
         if ahead is None:
             return event.at
         newest = datetime.strptime(ahead[:24], "%Y/%m/%d/%H/%M%S%f").replace(tzinfo=UTC)
@@ -101,7 +100,7 @@ class Ledger:
         Returns:
             The events; a file that is no event of a form known here is left out.
         """
-        if self._chain.tip() is None:
+        if self.chain.tip() is None:
             return []
         listed = self.git.text("ls-tree", "-r", "--name-only", REF).splitlines()
         kinds = set(event)

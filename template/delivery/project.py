@@ -81,8 +81,7 @@ class Project:
             "via": event.via(),
         }
         happened = Event(kind, stage, **{**told, **more})
-        self.ledger.append(happened)
-        return happened
+        return self.ledger.append(happened)
 
     def wheel(self, artifact: Artifact) -> Path:
         """Return the artifact's file in ``dist``, alone there, fetched if it is missing.

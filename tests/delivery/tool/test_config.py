@@ -23,6 +23,16 @@ from .conftest import Toy
         ('needs = ["lint", "unit"]', 'needs = ["publish"]', "no stage before it"),
         ('needs = ["lint", "unit"]', 'needs = ["build"]', "no stage before it"),
         ("tests = true", 'environment = "x"', "it has to need 'build'"),
+        ("budget = 20", "budget = 20\napproval = 1", "approval cannot be 1"),
+        ("budget = 20", "budget = 20\napproval = true", "a stage with an environment"),
+        ("budget = 20", "budget = 20\nfour_eyes = true", "nothing without approval = true"),
+        ("budget = 20", "budget = 20\napproval_days = 3", "nothing without approval = true"),
+        (
+            "budget = 20",
+            "budget = 20\n[stages.p]\nneeds = ['build']\nenvironment = 'p'\nbudget = 1\n"
+            "approval = true\napproval_days = 0",
+            "[stages.p]: approval_days is more than 0, not 0",
+        ),
         ("[stages.lint]", "[ledger]\nremote = 'nowhere'\n[stages.lint]", "no git remote 'nowhere'"),
     ],
 )

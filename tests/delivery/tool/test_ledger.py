@@ -102,7 +102,7 @@ def test_what_is_no_event_of_this_form_is_passed_over_and_kept(toy: Toy) -> None
     ledger = Ledger(Git(toy.root))
     newer = an_event().path()
     body = an_event().statement().replace("event:v1", "event:v9").encode()
-    ledger._chain.add(lambda _: {newer: body, "README": b"hello\n"}, "by hand", "Ada <ada@x>")
+    ledger.chain.add(lambda _: {newer: body, "README": b"hello\n"}, "by hand", "Ada <ada@x>")
     ledger.append(an_event())
     assert len(ledger.events()) == 1
     assert newer in toy.git("ls-tree", "-r", "--name-only", REF).splitlines()

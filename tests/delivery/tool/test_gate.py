@@ -1,0 +1,276 @@
+"""The gates: what was accepted goes on, by the same code, and nothing older, revoked or undone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delivery import gate
+from delivery.chain import Chain
+from delivery.errors import Refused
+from delivery.event import Event, now
+from delivery.project import Project
+
+from .conftest import Toy
+
+PLACES = """
+[stages.acceptance]
+needs = ["publish"]
+environment = "acceptance"
+budget = 5
+
+[stages.load]
+needs = ["acceptance"]
+budget = 5
+
+[stages.production]
+needs = ["load"]
+environment = "production"
+budget = 5
+"""
+
+
+class Story:
+    """A project whose ledger is told what happened, as the stages would tell it."""
+
+    def __init__(self, toy: Toy, settings: str = "") -> None:
+        self.toy = toy
+        toy.write("delivery.toml", (toy.root / "delivery.toml").read_text() + PLACES + settings)
+        self.commit()
+
+    @property
+    def project(self) -> Project:
+        return Project.find(self.toy.root)
+
+    def commit(self, **files: str) -> str:
+        """Commit, and build and publish it; return the version."""
+        commit = self.toy.commit(**files)
+        self.version = f"1.{commit[:7]}"
+        self.about: dict[str, Any] = {
+            "wheel": f"toy-{self.version}.whl",
+            "version": self.version,
+            "sha256": commit[:32] * 2,
+            "commit": commit,
+        }
+        stages = ("lint", "unit", "build", "publish")
+        self._tell_all(("built", "build"), *(("passed", stage) for stage in stages))
+        return self.version
+
+    def tell(self, kind: str, stage: str, **more: object) -> Event:
+        """Record an event about the artifact."""
+        return self.project.record(kind, stage, None, **{**self.about, **more})
+
+    def deploy(self, stage: str, **more: object) -> Event:
+        """Record a deployment by the code that is checked out."""
+        project = self.project
+        code = gate.code(project.git)
+        return self.tell("deployed", stage, **{"environment": stage, "code": code, **more})
+
+    def accept(self) -> None:
+        """Record that the artifact came through acceptance and what follows."""
+        self._tell_all(("deployed", "acceptance"), ("passed", "acceptance"), ("passed", "load"))
+
+    def _tell_all(self, *told: tuple[str, str]) -> None:
+        """Record events in one commit, which is quick."""
+        git = self.project.git
+        more: dict[str, Any] = {"code": gate.code(git), "by": "Ada", "via": "test", **self.about}
+        files = {}
+        for kind, stage in told:
+            event = Event(kind, stage, at=now(), **more)
+            files[event.path()] = event.body().encode()
+        Chain(git).add(lambda _: files, "told", "Ada <ada@example.org>")
+
+    def held(self, stage: str = "production") -> dict[str, str]:
+        """Return the rules that hold the artifact back."""
+        project = self.project
+        about = (self.about["commit"], self.about["sha256"])
+        return dict(gate.held(project.config, project.ledger, project.config.stages[stage], *about))
+
+
+@pytest.fixture()
+def story(toy: Toy) -> Story:
+    """Return a project with an accepted artifact."""
+    told = Story(toy)
+    told.accept()
+    return told
+
+
+def test_what_was_accepted_may_go_on(story: Story) -> None:
+    assert story.held() == {}
+
+
+def test_what_was_not_accepted_may_not(toy: Toy) -> None:
+    story = Story(toy)
+    assert "production takes only what passed load" in story.held()["needs"]
+
+
+def test_a_needed_stage_counts_also_when_it_is_not_the_last_one(story: Story) -> None:
+    story.tell("failed", "acceptance")
+    assert "takes only what passed acceptance, and" in story.held()["needs"]
+    assert "failed it" in story.held()["needs"]
+
+
+def test_what_was_accepted_has_to_be_what_was_deployed_there_last(story: Story) -> None:
+    story.deploy("acceptance")
+    assert set(story.held()) == {"accepted"}
+    assert "deployed there again since" in story.held()["accepted"]
+    story.tell("passed", "acceptance")
+    assert story.held() == {}
+
+
+def test_another_artifact_in_acceptance_changes_nothing(story: Story) -> None:
+    about = dict(story.about)
+    story.commit()
+    story.deploy("acceptance")
+    story.about = about
+    assert story.held() == {}
+
+
+def test_it_is_deployed_by_the_code_that_was_accepted(story: Story) -> None:
+    story.toy.write("delivery/deploy.yml", "# another way\n")
+    assert "not committed" in story.held()["same-code"]
+    story.toy.commit()
+    said = story.held()["same-code"]
+    assert "deployed to acceptance by other code or inventories" in said
+    assert f"git checkout {story.about['commit'][:9]}" in said
+    story.toy.git("checkout", "--quiet", "--detach", story.about["commit"])
+    assert story.held() == {}
+
+
+def test_a_deployment_by_code_that_nobody_committed_is_no_acceptance(toy: Toy) -> None:
+    story = Story(toy)
+    story.deploy("acceptance", code=None)
+    story.tell("passed", "acceptance")
+    story.tell("passed", "load")
+    assert "not committed ones" in story.held()["same-code"]
+
+
+def test_a_change_of_the_service_alone_is_no_other_code(story: Story) -> None:
+    story.toy.commit(unit_py="pass\n")
+    assert story.held() == {}
+
+
+def test_nothing_older_than_what_is_live_goes_live(story: Story) -> None:
+    older = dict(story.about)
+    story.commit()
+    story.accept()
+    story.deploy("production")
+    live, story.about = story.version, older
+    said = story.held()["older"]
+    assert f"is older than {live}, which is live in production" in said
+    assert f"python -m delivery rollback production --to {older['version']}" in said
+
+
+def test_what_comes_from_another_branch_is_not_older(story: Story) -> None:
+    start = story.about["commit"]
+    story.commit()
+    story.accept()
+    story.deploy("production")
+    story.toy.git("checkout", "--quiet", "-b", "fix", start)
+    story.commit()
+    story.accept()
+    assert story.held() == {}
+
+
+def test_in_a_shallow_clone_the_ledger_tells_what_is_older(story: Story, tmp_path: Path) -> None:
+    older = dict(story.about)
+    story.commit()
+    story.accept()
+    story.deploy("production")
+    story.toy.git("clone", "--quiet", "--depth=1", f"file://{story.toy.root}", str(tmp_path / "s"))
+    refs = "refs/delivery/ledger:refs/delivery/ledger"
+    shallow = replace(story.toy, root=tmp_path / "s")
+    shallow.git("fetch", "--quiet", "origin", refs)
+    story.toy = shallow
+    assert "older" not in story.held()
+    story.about = older
+    assert "is older than" in story.held()["older"]
+
+
+def test_an_older_artifact_may_go_back_to_acceptance(story: Story) -> None:
+    older = dict(story.about)
+    story.commit()
+    story.accept()
+    story.about = older
+    assert story.held("acceptance") == {}
+
+
+def test_what_was_rolled_back_stays_away(story: Story) -> None:
+    story.deploy("production")
+    story.tell("rolled-back", "production", environment="production", reason="it was slow")
+    said = story.held()["rolled-back"]
+    assert "was rolled back from production by" in said and "(it was slow)" in said
+    assert "--force --reason" in said
+
+
+def test_revoked_is_revoked_everywhere(story: Story) -> None:
+    done = story.toy.delivery("revoke", story.version, "--reason", "it leaks")
+    assert done.returncode == 0, done.stderr
+    for stage in ("publish", "acceptance", "production"):
+        assert f"{story.version} was revoked by" in story.held(stage)["revoked"]
+        assert "(it leaks): commit a fix" in story.held(stage)["revoked"]
+    assert story.held("lint") == {}
+
+
+def test_a_revocation_says_where_the_artifact_is_live(story: Story) -> None:
+    story.deploy("production")
+    done = story.toy.delivery("revoke", story.version)
+    assert "it is live in production: python -m delivery rollback production" in done.stdout
+
+
+def test_nobody_rolls_back_to_what_was_revoked(story: Story) -> None:
+    from delivery import commands
+
+    story.toy.delivery("revoke", story.version)
+    with pytest.raises(Refused, match="was revoked by"):
+        commands.rollback(story.project, "production", story.version, None)
+
+
+def test_a_shut_gate_is_status_3_and_one_sentence(story: Story) -> None:
+    story.toy.delivery("revoke", story.version)
+    done = story.toy.delivery("run", "production")
+    assert done.returncode == 3
+    assert "was revoked by" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_why_names_the_rule_for_each_environment(story: Story) -> None:
+    story.deploy("acceptance")
+    done = story.toy.delivery("why", story.version)
+    assert done.returncode == 3
+    live, held = done.stdout.splitlines()
+    assert live.startswith(f"{story.version} in acceptance: live since ")
+    assert "deployed there again since" in held
+    told = json.loads(story.toy.delivery("why", story.version, "--json").stdout)
+    assert [(row["live"], [rule["rule"] for rule in row["held"]]) for row in told] == [
+        (True, []),
+        (False, ["accepted"]),
+    ]
+
+
+def test_why_is_status_0_when_nothing_holds(story: Story) -> None:
+    done = story.toy.delivery("why", story.version[:9], "production")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{story.version} in production: nothing holds it back\n"
+
+
+def test_why_without_an_environment_or_an_artifact_says_so(toy: Toy, story: Story) -> None:
+    done = toy.delivery("why", "9.9")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "it names: none" in done.stderr
+    assert toy.delivery("why", story.version, "moon").returncode == 2
+
+
+def test_a_verdict_after_the_clock_was_set_back_still_is_the_last_one(story: Story) -> None:
+    back = story.project.ledger.events()[-1].when - timedelta(seconds=60)
+    story.tell("failed", "load", at=back.isoformat(timespec="microseconds"))
+    assert "failed it" in story.held()["needs"]
+
+
+def test_a_tool_that_is_asked_about_nothing_new_writes_nothing(story: Story) -> None:
+    before = story.toy.git("rev-parse", "refs/delivery/ledger")
+    story.toy.delivery("why", story.version)
+    assert story.toy.git("rev-parse", "refs/delivery/ledger") == before
