@@ -128,6 +128,8 @@ def deploy(
         project.record(
             "deployed", stage.name, chosen, **_where(name, hosts), reason=reason, forced=forced
         )
+    for said in dict.fromkeys(h["canary"] for h in hosts.values() if "canary" in h):
+        print(said)
     print(f"{chosen.version} is live in {name}: {_url(hosts)}")
 
 

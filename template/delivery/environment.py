@@ -83,7 +83,7 @@ def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:
 
 
 def _play(
-    config: Config, environment: str, playbook: str, variables: dict[str, str]
+    config: Config, environment: str, playbook: str, variables: dict[str, Any]
 ) -> dict[str, Any]:
     """Run a playbook on an environment's inventory and return the hosts' results."""
     ansible, folder = ansible_playbook(), config.root / "delivery"
@@ -112,9 +112,13 @@ def _play(
             stderr=quiet and subprocess.STDOUT,
             check=False,
         )
-        told = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
-    hosts: dict[str, Any] = told.get("hosts", {})
-    reasons = [f"{host}: {said['reason']}" for host, said in hosts.items() if said.get("reason")]
+        found = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
+    hosts: dict[str, Any] = found.get("hosts", {})
+    told = {host: said["reason"] for host, said in hosts.items() if said.get("reason")}
+    # What was seen on several hosts names them itself.
+    reasons = dict.fromkeys(
+        why if why.startswith("canar") else f"{host}: {why}" for host, why in told.items()
+    )
     if done.returncode or reasons or not hosts:
         if done.stdout and not reasons:
             sys.stderr.buffer.write(done.stdout)

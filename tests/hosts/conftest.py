@@ -68,6 +68,8 @@ class Service:
             "service_address": "0.0.0.0",
             "service_port": 80,
             "service_index": INDEX,
+            # Most tests have no traffic to judge by.
+            "service_bake_seconds": 0,
             **self.variables,
         }
         if "service_environment" in variables:
@@ -128,9 +130,10 @@ class Service:
         return told
 
     @contextlib.contextmanager
-    def load(self, host: Host) -> Iterator[dict[str, Any]]:
+    def load(self, host: Host, clients: int = 8) -> Iterator[dict[str, Any]]:
         """Put load on a host; what it came to is known when the block has ended."""
         words = [sys.executable, "-m", "tests.delivery.load", f"http://{host.address}"]
+        words += [f"--clients={clients}"]
         count: dict[str, Any] = {}
         running = self.lab.start(
             words,

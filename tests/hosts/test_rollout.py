@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +67,38 @@ def test_a_host_that_fails_takes_the_whole_attempt_back(three: Service) -> None:
     assert count["failed"] == 0, count
 
 
+def test_a_canary_that_fails_its_requests_takes_the_attempt_back(three: Service) -> None:
+    before, untouched = three.live(), [journal(host) for host in three.hosts[1:]]
+    with contextlib.ExitStack() as loads:
+        counts = [loads.enter_context(three.load(host, 2)) for host in three.hosts]
+        runs = three.deploy(three.wheel("2.5", "fails every third"), service_bake_seconds=4)
+    assert runs["h2"].code != 0
+    said = r"canary h2: (3\d[.\d]*) % of \d+ requests failed, h3 and h4 on the old release: 0 %"
+    assert re.fullmatch(said, runs["h2"].host["reason"]), runs["h2"].output
+    assert three.live() == before
+    assert [journal(host) for host in three.hosts[1:]] == untouched
+    assert [count["failed"] for count in counts[1:]] == [0, 0]
+    assert all("status 500" in reason for reason in counts[0]["reasons"])
+
+
+def test_a_canary_as_good_as_the_others_goes_on(three: Service) -> None:
+    with contextlib.ExitStack() as loads:
+        counts = [loads.enter_context(three.load(host, 2)) for host in three.hosts]
+        runs = three.deploy(three.wheel("2.6"), service_bake_seconds=3)
+    assert runs["h2"].code == 0, runs["h2"].output
+    said = r"canary h2: 0 % of \d+ requests failed, h3 and h4 on the old release: 0 %"
+    assert re.fullmatch(said, runs["h2"].host["canary"])
+    assert three.live() == ["2.6"] * 3
+    assert [count["failed"] for count in counts] == [0, 0, 0]
+
+
+def test_without_traffic_nobody_is_judged_and_that_is_said(three: Service) -> None:
+    runs = three.deploy(three.wheel("2.7"), service_bake_seconds=1)
+    assert runs["h2"].code == 0, runs["h2"].output
+    assert runs["h2"].host["canary"] == ("canary h2: 0 requests are too few to judge, it takes 50")
+    assert three.live() == ["2.7"] * 3
+
+
 def test_a_host_out_of_reach_takes_the_whole_attempt_back(three: Service) -> None:
     before = three.live()
     with three.hosts[2].unplugged():
@@ -75,6 +109,15 @@ def test_a_host_out_of_reach_takes_the_whole_attempt_back(three: Service) -> Non
     again = three.deploy(three.wheel("3.0"), service_batches=[2, 1])
     assert again["h2"].code == 0, again["h2"].output
     assert three.live() == ["3.0"] * 3
+
+
+def test_a_batch_is_as_large_as_the_inventory_says(three: Service) -> None:
+    three.variables = {"service_batches": [2, 1]}
+    runs = three.deploy(three.wheel("3.1"))
+    three.variables = {}
+    assert runs["h2"].code == 0, runs["h2"].output
+    assert runs["h2"].output.count("Systemd keeps the service live") == 2
+    assert three.live() == ["3.1"] * 3
 
 
 def test_a_rollback_takes_every_host_back(three: Service) -> None:
