@@ -36,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
         "--to", dest="artifact", metavar="VERSION", help="a release that was live before"
     )
     back.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
+    restore = sub.add_parser("restore", help="bring new or lost hosts to what the others run")
+    restore.add_argument("environment", metavar="ENV")
     stop = sub.add_parser("stop", help="stop the service in environments on this machine")
     stop.add_argument("environments", nargs="*", metavar="ENV", help="default: all")
     template_ = sub.add_parser("template", help="which version of its template the project has")
@@ -62,7 +64,7 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
                 f"no stage {args.stage!r} (delivery.toml has: {', '.join(project.config.stages)})"
             )
         return 0 if pipeline.run(project, project.config.stages[args.stage]) else 1
-    if args.command in ("deploy", "rollback", "stop"):
+    if args.command in ("deploy", "rollback", "restore", "stop"):
         if not project.config.environments:
             raise UsageError("no stage in delivery.toml has an environment: nothing is deployed")
         if tools.ansible_playbook() is None:
@@ -87,6 +89,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             commands.deploy(project, args.environment, args.artifact, args.force, args.reason)
         case "rollback":
             commands.rollback(project, args.environment, args.artifact, args.reason)
+        case "restore":
+            commands.restore(project, args.environment)
         case "stop":
             commands.stop(project, args.environments or list(project.config.environments))
         case "exec":

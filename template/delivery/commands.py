@@ -109,9 +109,41 @@ def deploy(
         if not force:
             raise
         forced = True
+    _put(project, name, chosen, reason, forced)
+
+
+def restore(project: Project, name: str) -> None:
+    """Bring every host of an environment to what it runs: one that is new, empty or came back.
+
+    What that is, the ledger tells; the index and git have it. It passed its gate once.
+
+    Raises:
+        UsageError: nothing was deployed there yet.
+        DeliveryError: a host failed.
+    """
+    project.ledger.sync()
+    live = project.live(name)
+    if live is None:
+        raise UsageError(
+            f"nothing was deployed to {name} yet, as far as the ledger of this clone tells:"
+            " deploy, or name the ledger's remote in delivery.toml"
+        )
+    _put(project, name, project.named(str(live.sha256)), "restore", bake=False)
+
+
+def _put(
+    project: Project,
+    name: str,
+    chosen: artifact.Artifact,
+    reason: str | None,
+    forced: bool = False,
+    bake: bool = True,
+) -> None:
+    """Make an artifact live in an environment, and record it."""
+    stage = project.config.stage_of(name)
     by, nested = event.author(project.git), os.environ.get("DELIVERY_STAGE") == stage.name
     try:
-        hosts = environment.deploy(project.config, project.git, name, chosen, by)
+        hosts = environment.deploy(project.config, project.git, name, chosen, by, bake)
     except DeliveryError as error:
         if not nested:  # the stage's own run records its failure
             project.record(

@@ -20,7 +20,9 @@ from .git import Git
 from .tools import ansible_playbook
 
 
-def deploy(config: Config, git: Git, environment: str, wanted: Artifact, by: str) -> dict[str, Any]:
+def deploy(
+    config: Config, git: Git, environment: str, wanted: Artifact, by: str, bake: bool = True
+) -> dict[str, Any]:
     """Make ``wanted`` live in an environment, on every host of its inventory or on none.
 
     Args:
@@ -29,6 +31,7 @@ def deploy(config: Config, git: Git, environment: str, wanted: Artifact, by: str
         environment: the inventory's name.
         wanted: the artifact; it has to be in the index.
         by: who does it; the hosts' journals keep it.
+        bake: whether the canary is watched before the others follow.
 
     Returns:
         What each host said, by its name: ``changed``, ``url``, ``version``, ``seconds`` and more.
@@ -48,7 +51,8 @@ def deploy(config: Config, git: Git, environment: str, wanted: Artifact, by: str
             "service_requirements": str(requirements),
             "service_by": by,
         }
-        return _play(config, environment, "deploy.yml", release)
+        unwatched = {} if bake else {"service_bake_seconds": 0}
+        return _play(config, environment, "deploy.yml", release | unwatched)
 
 
 def rollback(config: Config, environment: str, version: str | None, by: str) -> dict[str, Any]:

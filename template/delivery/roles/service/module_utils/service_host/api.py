@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import release
+from . import byhand, release
 from .errors import Refused, sentence
 from .foundation import Foundation
 from .install import Artifact, checked_digest, installed
@@ -123,6 +123,7 @@ class Request:
         with held(self.layout.lock, self.parameters["by"], self.version) as lock:
             diffs = self.foundation.diffs()
             self.foundation.up(lock)
+            self.foundation.changes += byhand.leave(self.layout.root, self.parameters)
             host = Host(
                 self.layout,
                 lock,
@@ -180,6 +181,7 @@ class Request:
             stack = ended(stack, "rollback", target)
         before, after = self.picture(), drawn(stack, there)
         missing = self.foundation.missing()
+        missing += byhand.missing(self.layout.root, self.parameters)
         live = stack[-1].instance if stack else None
         open_end = state.begun is not None or self.layout.live() != live
         changed = bool(missing) or before != after or open_end
