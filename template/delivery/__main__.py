@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     restore.add_argument("environment", metavar="ENV")
     stop = sub.add_parser("stop", help="stop the service in environments on this machine")
     stop.add_argument("environments", nargs="*", metavar="ENV", help="default: all")
+    stop.add_argument("--remove", action="store_true", help="leave nothing of it, no data either")
     template_ = sub.add_parser("template", help="which version of its template the project has")
     template_.add_argument("--update", action="store_true", help="bring it to the newest")
     sub.add_parser("build", help="(in tox) build the artifact of the commit")
@@ -92,7 +93,9 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         case "restore":
             commands.restore(project, args.environment)
         case "stop":
-            commands.stop(project, args.environments or list(project.config.environments))
+            commands.stop(
+                project, args.environments or list(project.config.environments), args.remove
+            )
         case "exec":
             command = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
             if not command:
@@ -112,6 +115,8 @@ def main() -> int:
     """Run the command line; return the exit status (see ``--help``)."""
     args = parser().parse_args()
     try:
+        if args.command == "stop" and args.remove and not args.environments:
+            raise UsageError("--remove needs the name of the environment whose data it destroys")
         if args.command == "deploy" and args.force and not args.reason:
             raise UsageError("--force needs --reason: the ledger keeps it")
         project = Project.find(Path.cwd())

@@ -189,16 +189,17 @@ def rollback(project: Project, name: str, wanted: str | None, reason: str | None
     print(f"{told['version']} is live in {name} again: {_url(hosts)}")
 
 
-def stop(project: Project, names: list[str]) -> None:
-    """Stop the service in environments; the ledger, the releases and the index stay.
+def stop(project: Project, names: list[str], remove: bool) -> None:
+    """Stop the service in environments, or take it off its hosts; ledger and index stay.
 
     Raises:
         DeliveryError: a host failed.
     """
     for name in names:
         project.config.stage_of(name)
-        environment.stop(project.config, name)
-        print(f"{name} is stopped; python -m delivery deploy {name} starts it again")
+        environment.stop(project.config, name, remove)
+        gone = "gone, with its releases and its data" if remove else "stopped"
+        print(f"{name} is {gone}; python -m delivery deploy {name} starts it again")
 
 
 def execute(project: Project, name: str, command: list[str]) -> int:

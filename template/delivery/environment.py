@@ -65,13 +65,19 @@ def rollback(config: Config, environment: str, version: str | None, by: str) -> 
     return _play(config, environment, "rollback.yml", {"service_by": by, **target})
 
 
-def stop(config: Config, environment: str) -> dict[str, Any]:
+def stop(config: Config, environment: str, remove: bool = False) -> dict[str, Any]:
     """Stop the service and its front in an environment; return what each host said.
+
+    Args:
+        config: the project's pipeline.
+        environment: the inventory's name.
+        remove: whether to take everything of it off the hosts, its data too.
 
     Raises:
         DeliveryError: a host failed.
     """
-    return _play(config, environment, "deploy.yml", {"service_state": "stopped"})
+    state = "absent" if remove else "stopped"
+    return _play(config, environment, "deploy.yml", {"service_state": state})
 
 
 def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:

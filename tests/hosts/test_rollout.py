@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.delivery.role.conftest import wait
 from tests.delivery.role.wheels import NAME
 
-from .conftest import Service
-from .host import Host
+from .conftest import ROOT, Service
+from .host import CONTROLLER, Host
 from .lab import Lab
 
 pytestmark = pytest.mark.hosts
@@ -126,3 +130,70 @@ def test_a_rollback_takes_every_host_back(three: Service) -> None:
     runs = three.rollback()
     assert runs["h2"].code == 0, runs["h2"].output
     assert three.live() == ["4.0"] * 3
+
+
+HAPROXY = """\
+global
+    stats socket {admin} level admin
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+frontend world
+    bind {address}:8081
+    default_backend web
+backend web
+    option httpchk GET /healthz
+{servers}
+"""
+
+
+def states(admin: Path) -> dict[str, str]:
+    """Return how HAProxy sees each host."""
+    with socket.socket(socket.AF_UNIX) as asked:
+        asked.connect(str(admin))
+        asked.sendall(b"show stat\n")
+        rows = asked.makefile().read().splitlines()
+    cells = [row.split(",") for row in rows if row.startswith("web,h")]
+    return {row[1]: row[17] for row in cells}
+
+
+def test_a_balancer_is_told_before_and_after_each_host(three: Service, tmp_path: Path) -> None:
+    admin, config = tmp_path / "admin.sock", tmp_path / "haproxy.cfg"
+    servers = [f"    server {host.name} {host.address}:80 check inter 1s" for host in three.hosts]
+    config.write_text(HAPROXY.format(admin=admin, address=CONTROLLER, servers="\n".join(servers)))
+    haproxy = three.lab.start(["haproxy", "-db", "-f", config])
+    seen: set[tuple[str, str]] = set()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.05):
+            seen.update(states(admin).items())
+
+    watcher = threading.Thread(target=look)
+    hooks = {
+        f"service_{when}_host": str(ROOT / f"docs/haproxy/{when}.yml")
+        for when in ("before", "after")
+    }
+    three.variables = {**hooks, "haproxy_socket": str(admin)}
+    three.groups = {"balancer": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
+    try:
+        wait(admin.exists)
+        watcher.start()
+        with three.load(three.hosts[0], 4, f"http://{CONTROLLER}:8081") as count:
+            runs = three.deploy(three.wheel("3.2"))
+            bad = three.deploy(three.wheel("3.3", "500 only"), service_probe_seconds=2)
+        last = states(admin)
+    finally:
+        ended.set()
+        haproxy.terminate()
+        haproxy.wait()
+        watcher.join()
+        three.variables, three.groups = {}, {}
+    assert runs["h2"].code == 0, runs["h2"].output
+    assert bad["h2"].code != 0
+    assert {name for name, state in seen if state == "DRAIN"} == {"h2", "h3", "h4"}
+    assert set(last.values()) == {"UP"}
+    assert three.live() == ["3.2"] * 3
+    assert count["failed"] == 0, count

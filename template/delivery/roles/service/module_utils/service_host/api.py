@@ -16,6 +16,7 @@ from .lock import held
 from .rollout import Host, recover
 from .stack import Stack
 from .systemd import Systemd
+from .tls import Tls
 
 Parameters = dict[str, Any]
 Result = dict[str, Any]
@@ -70,6 +71,7 @@ class Request:
                 parameters["commit"] or None,
                 wheel,
                 requirements,
+                parameters["python"],
             )
             if wheel:
                 checked_digest(self.artifact)
@@ -81,7 +83,16 @@ class Request:
             parameters["port"],
             parameters["files"],
             parameters["tools"],
+            self.tls(),
         )
+
+    def tls(self) -> Tls | None:
+        """Return how the front is to speak TLS, if at all."""
+        told = self.parameters
+        if told["tls"] == "none":
+            return None
+        given = (told["certificate"], told["certificate_key"]) if told["tls"] == "given" else ()
+        return Tls(told["tls_port"], told["tls_host"] or "", *given)
 
     def answer(self, check: bool) -> Result:
         """Bring the host to the state that was asked for, or only say what that would change."""
