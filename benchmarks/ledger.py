@@ -36,6 +36,7 @@ from delivery.chain import REF  # noqa: E402
 from delivery.config import Config, Stage  # noqa: E402
 from delivery.event import Event, now  # noqa: E402
 from delivery.git import Git  # noqa: E402
+from delivery.index import Folder  # noqa: E402
 from delivery.ledger import Ledger  # noqa: E402
 
 CODE = "5805b676e247eb9a8046ad0c4d249cd2fb2513df"  # the tree of a folder with one empty file, "x"
@@ -137,7 +138,7 @@ def measure(scratch: Path, commits: int, times: int) -> dict[str, tuple[float, f
         event = Event("passed", "unit", commit, now(), WHO, "ci")
         take("append", Ledger(ours, "origin").append, event)
         take("names", ours.text, "ls-tree", "-r", "--name-only", REF)
-    config = Config(scratch, "toy", (3, 11), scratch, "", STAGES)
+    config = Config(scratch, "toy", (3, 11), Folder(scratch), "", STAGES)
     production = STAGES["production"]
     (ours.root / "delivery").mkdir()
     (ours.root / "delivery" / "x").touch()

@@ -53,8 +53,11 @@ def parser() -> argparse.ArgumentParser:
     bundle = sub.add_parser("export", help="all that happened to an artifact: an in-toto bundle")
     bundle.add_argument("artifact", nargs="?", metavar="VERSION", help="printed")
     bundle.add_argument("--all", type=Path, metavar="FOLDER", help="a file for every artifact")
+    restore = sub.add_parser("restore", help="bring new or lost hosts to what the others run")
+    restore.add_argument("environment", metavar="ENV")
     stop = sub.add_parser("stop", help="stop the service in environments on this machine")
     stop.add_argument("environments", nargs="*", metavar="ENV", help="default: all")
+    stop.add_argument("--remove", action="store_true", help="leave nothing of it, no data either")
     template_ = sub.add_parser("template", help="which version of its template the project has")
     template_.add_argument("--update", action="store_true", help="bring it to the newest")
     lock = sub.add_parser("lock", help="renew the locks of pyproject.toml; show what changed")
@@ -88,7 +91,7 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
                 f"no stage {args.stage!r} (delivery.toml has: {', '.join(project.config.stages)})"
             )
         return 0 if pipeline.run(project, project.config.stages[args.stage]) else 1
-    if args.command in ("deploy", "rollback", "stop"):
+    if args.command in ("deploy", "rollback", "restore", "stop"):
         if not project.config.environments:
             raise UsageError("no stage in delivery.toml has an environment: nothing is deployed")
         if tools.ansible_playbook() is None:
@@ -131,8 +134,12 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             return verify.verify(project, args.json)
         case "export":
             export.export(project, args.artifact, args.all)
+        case "restore":
+            commands.restore(project, args.environment)
         case "stop":
-            commands.stop(project, args.environments or list(project.config.environments))
+            commands.stop(
+                project, args.environments or list(project.config.environments), args.remove
+            )
         case "exec":
             command = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
             if not command:
@@ -152,6 +159,8 @@ def main() -> int:
     """Run the command line; return the exit status (see ``--help``)."""
     args = parser().parse_args()
     try:
+        if args.command == "stop" and args.remove and not args.environments:
+            raise UsageError("--remove needs the name of the environment whose data it destroys")
         if args.command == "deploy" and args.force and not args.reason:
             raise UsageError("--force needs --reason: the ledger keeps it")
         project = Project.find(Path.cwd())

@@ -202,10 +202,42 @@ def deploy(
         if not force:
             raise
         forced = True
+    _put(project, name, chosen, reason, forced)
+
+
+def restore(project: Project, name: str) -> None:
+    """Bring every host of an environment to what it runs: one that is new, empty or came back.
+
+    What that is, the ledger tells; the index and git have it. It passed its gate once.
+
+    Raises:
+        UsageError: nothing was deployed there yet.
+        DeliveryError: a host failed.
+    """
+    project.ledger.sync()
+    live = project.live(name)
+    if live is None:
+        raise UsageError(
+            f"nothing was deployed to {name} yet, as far as the ledger of this clone tells:"
+            " deploy, or name the ledger's remote in delivery.toml"
+        )
+    _put(project, name, project.named(str(live.sha256)), "restore", bake=False)
+
+
+def _put(
+    project: Project,
+    name: str,
+    chosen: artifact.Artifact,
+    reason: str | None,
+    forced: bool = False,
+    bake: bool = True,
+) -> None:
+    """Make an artifact live in an environment, and record it."""
+    stage = project.config.stage_of(name)
     made_by = gate.code(project.git)
     by, nested = event.author(project.git), os.environ.get("DELIVERY_STAGE") == stage.name
     try:
-        hosts = environment.deploy(project.config, project.git, name, chosen, by)
+        hosts = environment.deploy(project.config, project.git, name, chosen, by, bake)
     except DeliveryError as error:
         if not nested:  # the stage's own run records its failure
             project.record(
@@ -229,6 +261,8 @@ def deploy(
             forced=forced,
             code=made_by,
         )
+    for said in dict.fromkeys(h["canary"] for h in hosts.values() if "canary" in h):
+        print(said)
     print(f"{chosen.version} is live in {name}: {_url(hosts)}")
 
 
@@ -266,16 +300,17 @@ def rollback(project: Project, name: str, wanted: str | None, reason: str | None
     print(f"{told['version']} is live in {name} again: {_url(hosts)}")
 
 
-def stop(project: Project, names: list[str]) -> None:
-    """Stop the service in environments; the ledger, the releases and the index stay.
+def stop(project: Project, names: list[str], remove: bool) -> None:
+    """Stop the service in environments, or take it off its hosts; ledger and index stay.
 
     Raises:
         DeliveryError: a host failed.
     """
     for name in names:
         project.config.stage_of(name)
-        environment.stop(project.config, name)
-        print(f"{name} is stopped; python -m delivery deploy {name} starts it again")
+        environment.stop(project.config, name, remove)
+        gone = "gone, with its releases and its data" if remove else "stopped"
+        print(f"{name} is {gone}; python -m delivery deploy {name} starts it again")
 
 
 def execute(project: Project, name: str, command: list[str]) -> int:

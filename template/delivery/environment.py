@@ -20,7 +20,9 @@ from .git import Git
 from .tools import ansible_playbook
 
 
-def deploy(config: Config, git: Git, environment: str, wanted: Artifact, by: str) -> dict[str, Any]:
+def deploy(
+    config: Config, git: Git, environment: str, wanted: Artifact, by: str, bake: bool = True
+) -> dict[str, Any]:
     """Make ``wanted`` live in an environment, on every host of its inventory or on none.
 
     Args:
@@ -29,6 +31,7 @@ def deploy(config: Config, git: Git, environment: str, wanted: Artifact, by: str
         environment: the inventory's name.
         wanted: the artifact; it has to be in the index.
         by: who does it; the hosts' journals keep it.
+        bake: whether the canary is watched before the others follow.
 
     Returns:
         What each host said, by its name: ``changed``, ``url``, ``version``, ``seconds`` and more.
@@ -48,7 +51,8 @@ def deploy(config: Config, git: Git, environment: str, wanted: Artifact, by: str
             "service_requirements": str(requirements),
             "service_by": by,
         }
-        return _play(config, environment, "deploy.yml", release)
+        unwatched = {} if bake else {"service_bake_seconds": 0}
+        return _play(config, environment, "deploy.yml", release | unwatched)
 
 
 def rollback(config: Config, environment: str, version: str | None, by: str) -> dict[str, Any]:
@@ -61,13 +65,19 @@ def rollback(config: Config, environment: str, version: str | None, by: str) -> 
     return _play(config, environment, "rollback.yml", {"service_by": by, **target})
 
 
-def stop(config: Config, environment: str) -> dict[str, Any]:
+def stop(config: Config, environment: str, remove: bool = False) -> dict[str, Any]:
     """Stop the service and its front in an environment; return what each host said.
+
+    Args:
+        config: the project's pipeline.
+        environment: the inventory's name.
+        remove: whether to take everything of it off the hosts, its data too.
 
     Raises:
         DeliveryError: a host failed.
     """
-    return _play(config, environment, "deploy.yml", {"service_state": "stopped"})
+    state = "absent" if remove else "stopped"
+    return _play(config, environment, "deploy.yml", {"service_state": state})
 
 
 def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:
@@ -83,7 +93,7 @@ def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:
 
 
 def _play(
-    config: Config, environment: str, playbook: str, variables: dict[str, str]
+    config: Config, environment: str, playbook: str, variables: dict[str, Any]
 ) -> dict[str, Any]:
     """Run a playbook on an environment's inventory and return the hosts' results."""
     ansible, folder = ansible_playbook(), config.root / "delivery"
@@ -112,9 +122,13 @@ def _play(
             stderr=quiet and subprocess.STDOUT,
             check=False,
         )
-        told = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
-    hosts: dict[str, Any] = told.get("hosts", {})
-    reasons = [f"{host}: {said['reason']}" for host, said in hosts.items() if said.get("reason")]
+        found = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
+    hosts: dict[str, Any] = found.get("hosts", {})
+    told = {host: said["reason"] for host, said in hosts.items() if said.get("reason")}
+    # What was seen on several hosts names them itself.
+    reasons = dict.fromkeys(
+        why if why.startswith("canar") else f"{host}: {why}" for host, why in told.items()
+    )
     if done.returncode or reasons or not hosts:
         if done.stdout and not reasons:
             sys.stderr.buffer.write(done.stdout)

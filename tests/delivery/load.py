@@ -12,6 +12,8 @@ import collections
 import contextlib
 import http.client
 import json
+import socket
+import ssl
 import sys
 import threading
 import time
@@ -24,6 +26,22 @@ WORD = "x" * 32
 BODY = f"csrfmiddlewaretoken={WORD}&name={'x' * 20_000}".encode()
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": f"csrftoken={WORD}"}
 TIMEOUT = 30.0
+# Certificates are looked at elsewhere.
+ANYBODY = ssl.create_default_context()
+ANYBODY.check_hostname, ANYBODY.verify_mode = False, ssl.CERT_NONE
+
+
+class Secure(http.client.HTTPConnection):
+    """A connection by TLS to a name, at an address that may be another one's."""
+
+    def __init__(self, name: str, port: int, at: str) -> None:
+        super().__init__(name, port, timeout=TIMEOUT)
+        self.at = at or name
+
+    def connect(self) -> None:
+        """Open it."""
+        plain = socket.create_connection((self.at, self.port), TIMEOUT)
+        self.sock = ANYBODY.wrap_socket(plain, server_hostname=self.host)
 
 
 @dataclass
@@ -61,9 +79,11 @@ class Load:
         clients: int = 8,
         look: Callable[[bytes], str] | None = None,
         pause: float = 0.0,
+        at: str = "",
     ) -> None:
         parts = urllib.parse.urlsplit(url)
-        self.address, self.port = parts.hostname or "", parts.port or 80
+        self.secure, self.at = parts.scheme == "https", at
+        self.address, self.port = parts.hostname or "", parts.port or (443 if self.secure else 80)
         self.look, self.pause = look, pause
         self.count = Count()
         self._stop = threading.Event()
@@ -124,6 +144,8 @@ class Load:
 
     def _connect(self) -> http.client.HTTPConnection:
         """Return a connection; it opens itself whenever it is not open."""
+        if self.secure:
+            return Secure(self.address, self.port, self.at)
         return http.client.HTTPConnection(self.address, self.port, timeout=TIMEOUT)
 
     @staticmethod
@@ -147,9 +169,10 @@ def load(
     clients: int = 8,
     look: Callable[[bytes], str] | None = None,
     pause: float = 0.0,
+    at: str = "",
 ) -> Iterator[Load]:
     """Put a service under load for as long as the block runs."""
-    running = Load(url, clients, look, pause)
+    running = Load(url, clients, look, pause, at)
     running.start()
     try:
         yield running
@@ -163,8 +186,9 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--seconds", type=float, help="until standard input ends, if not given")
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--at", default="", help="the address that the name of an https URL has")
     options = parser.parse_args()
-    with load(options.url, options.clients) as running:
+    with load(options.url, options.clients, at=options.at) as running:
         if options.seconds is None:
             sys.stdin.read()
         else:

@@ -49,6 +49,7 @@ class Service:
     names: tuple[str, ...]
     variables: dict[str, object] = field(default_factory=dict)
     differences: dict[str, dict[str, object]] = field(default_factory=dict)
+    groups: dict[str, object] = field(default_factory=dict)
 
     @property
     def hosts(self) -> list[Host]:
@@ -68,6 +69,8 @@ class Service:
             "service_address": "0.0.0.0",
             "service_port": 80,
             "service_index": INDEX,
+            # Most tests have no traffic to judge by.
+            "service_bake_seconds": 0,
             **self.variables,
         }
         if "service_environment" in variables:
@@ -77,7 +80,9 @@ class Service:
             for host in self.hosts
         }
         inventory = self.work / "hosts.json"
-        inventory.write_text(json.dumps({"service": {"hosts": hosts, "vars": service}}))
+        inventory.write_text(
+            json.dumps({"service": {"hosts": hosts, "vars": service}, **self.groups})
+        )
         wanted = {"service_name": NAME, "service_by": "ada", **variables}
         ansible = str(Path(sys.executable).with_name("ansible-playbook"))
         words = [ansible, "-i", str(inventory), str(DELIVERY / playbook), "-e", json.dumps(wanted)]
@@ -129,9 +134,10 @@ class Service:
         return told
 
     @contextlib.contextmanager
-    def load(self, host: Host) -> Iterator[dict[str, Any]]:
+    def load(self, host: Host, clients: int = 8, url: str = "") -> Iterator[dict[str, Any]]:
         """Put load on a host; what it came to is known when the block has ended."""
-        words = [sys.executable, "-m", "tests.delivery.load", f"http://{host.address}"]
+        words = [sys.executable, "-m", "tests.delivery.load", url or f"http://{host.address}"]
+        words += [f"--clients={clients}", f"--at={host.address}"]
         count: dict[str, Any] = {}
         running = self.lab.start(
             words,

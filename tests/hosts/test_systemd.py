@@ -108,6 +108,29 @@ def test_a_dead_instance_is_started_again(one: Service) -> None:
     one.live()
 
 
+def test_a_release_has_the_python_that_the_inventory_names(one: Service) -> None:
+    host = one.hosts[0]
+    run = one.deploy(one.wheel("3.5"), service_python="python9")["h1"]
+    assert "There is no service_python python9 on this host" in run.host["reason"]
+    host.sh("mkdir -p /opt/python && ln -sfn /usr/bin/python3 /opt/python/python3")
+    run = one.deploy(one.wheel("3.5"), service_python="/opt/python/python3")["h1"]
+    assert run.ok, run.output
+    assert host.sh(f"grep ^home {ROOT}/releases/3.5/pyvenv.cfg") == "home = /opt/python"
+
+
+def test_no_compiler_is_needed(one: Service) -> None:
+    assert one.hosts[0].sh("command -v cc gcc c++ make", check=False) == ""
+
+
+@pytest.mark.parametrize("unit", ["instance", "front"])
+def test_a_unit_may_flood_no_journal(one: Service, unit: str) -> None:
+    host = one.hosts[0]
+    name = instances(host)[0] if unit == "instance" else f"{NAME}-front.service"
+    limits = "LogRateLimitIntervalUSec,LogRateLimitBurst"
+    said = host.sh(f"systemctl show --property={limits} {name}").split()
+    assert said == ["LogRateLimitIntervalUSec=10s", "LogRateLimitBurst=5000"]
+
+
 @pytest.mark.parametrize("unit", ["instance", "front"])
 def test_a_unit_has_few_rights(one: Service, unit: str) -> None:
     host = one.hosts[0]

@@ -42,7 +42,7 @@ TOOLS = "\n".join(
     (ROLE / f"files/{name}.txt").read_text().rstrip() for name in ("caddy", "supervisor")
 )
 # What the tasks of supervisor tell the templates.
-HERE = {"service_front_folder": "run", "service_front_handle": 0}
+HERE = {"service_front_folder": "run", "service_front_handle": 0, "service_tls": "none"}
 
 
 @dataclass(frozen=True)
@@ -166,10 +166,12 @@ class Site:
             "commit": COMMIT,
             "wheel": what and str(what.path),
             "requirements": what and str(REQUIREMENTS),
+            "python": None,
             "environment": "{}",
             "by": "ada",
             "address": "127.0.0.1",
             "port": self.port,
+            "tls": "none",
             "keep": 5,
             "migrate": True,
             "probe_seconds": 10.0,

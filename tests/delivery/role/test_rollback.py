@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shutil
+import subprocess
+import zipfile
 from collections.abc import Iterator
 
 import pytest
@@ -128,3 +131,34 @@ def test_staged_installs_and_starts_nothing(live: Site) -> None:
     assert live.instances() == {"1.0"}
     assert not live.told("staged", live.wheel("1.1"))["changed"]
     assert live.told("live", live.wheel("1.1"))["version"] == "1.1"
+
+
+def by_hand(site: Site, *words: str) -> subprocess.CompletedProcess[str]:
+    """Roll back by the file that is on the host, from somewhere else."""
+    command = [str(site.root / "rollback"), *words]
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=120)
+
+
+def test_a_person_on_the_host_rolls_back_without_a_controller(three: Site) -> None:
+    done = by_hand(three)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"tiny-service 1.1 is live again: {three.url}\n"
+    assert three.live() == "1.1"
+    assert three.journal()[-1]["by"] == getpass.getuser()
+    done = by_hand(three, "1.0")
+    assert (done.returncode, three.live()) == (0, "1.0"), done.stderr
+    done = by_hand(three)
+    assert done.returncode == 1
+    assert "tiny-service has nothing to go back to" in done.stderr
+    done = by_hand(three, "--help")
+    assert done.returncode == 1 and "rollback [VERSION]" in done.stderr
+
+
+def test_the_file_for_that_is_put_right_and_holds_no_secret(live: Site) -> None:
+    secret = json.dumps({"TINY_SECRET": "correct-horse-battery"})
+    assert "rollback" in live.told("live", live.wheel("1.0"), port=live.port, keep=9)["stack"]
+    told = live.told("live", live.wheel("1.0"), keep=9, environment=secret)
+    assert told["stack"] == []
+    with zipfile.ZipFile(live.root / "rollback") as archive:
+        texts = [archive.read(name).decode() for name in archive.namelist()]
+    assert not [text for text in texts if "correct-horse" in text]

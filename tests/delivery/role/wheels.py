@@ -34,11 +34,18 @@ def healthz():
 def healthz():
     return ('500 Sick' if 'TINY_SICK' in os.environ else '200 OK'), b''
 """,
+    "fails every third": """
+turns = 0
+def index(body):
+    global turns
+    turns += 1
+    return ('500 Sorry' if turns % 3 == 0 else '200 OK'), b''
+""",
     "slow": "def index(body): time.sleep(2); return '200 OK', b'slow'",
 }
 
 APP = """
-import json, os, sys, time
+import collections, json, os, sys, threading, time
 from importlib import metadata
 from pathlib import Path
 
@@ -64,12 +71,26 @@ def index(body):
     told["word"] = os.environ.get("TINY_WORD", "")
     return "200 OK", json.dumps(told).encode()
 
+born, lock, seen = time.time(), threading.Lock(), collections.Counter()
+
+def metrics():
+    rows = [f"process_start_time_seconds {born}"]
+    for (route, status, slow), number in [*seen.items()]:
+        told = f'route="{route}",status="{status}"'
+        rows += [f"http_request_seconds_count{{{told}}} {number}"]
+        rows += [f'http_request_seconds_bucket{{le="0.5",{told}}} {0 if slow else number}']
+        rows += [f'http_request_seconds_bucket{{le="+Inf",{told}}} {number}']
+    return "200 OK", "\\n".join(rows).encode()
+
 FAULT
 
 def app(environ, start_response):
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    pages = {"/healthz": healthz, "/version": version}
-    status, text = pages.get(environ["PATH_INFO"], lambda: index(body))()
+    pages = {"/healthz": healthz, "/version": version, "/metrics": metrics}
+    start, path = time.monotonic(), environ["PATH_INFO"]
+    status, text = pages.get(path, lambda: index(body))()
+    with lock:
+        seen[path, status[:3], time.monotonic() - start > 0.5] += 1
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(text)))]
     start_response(status, headers)
     return [text]

@@ -44,6 +44,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         )
         known["changed"] |= bool(facts.get("changed"))
         known |= {key: facts[key] for key in TOLD if key in facts}
+        if judged := facts.get("ansible_facts", {}).get("service_canary"):
+            known["canary"] = judged["said"]
         if not ok:
             text = str(facts.get("reason") or facts.get("msg") or "a task failed and says not why")
             known |= {"ok": False, "reason": text.strip().splitlines()[0]}

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import release
+from . import byhand, release
 from .errors import Refused, sentence
 from .foundation import Foundation
 from .install import Artifact, checked_digest, installed
@@ -16,6 +16,7 @@ from .lock import held
 from .rollout import Host, recover
 from .stack import Stack
 from .systemd import Systemd
+from .tls import Tls
 
 Parameters = dict[str, Any]
 Result = dict[str, Any]
@@ -70,6 +71,7 @@ class Request:
                 parameters["commit"] or None,
                 wheel,
                 requirements,
+                parameters["python"],
             )
             if wheel:
                 checked_digest(self.artifact)
@@ -81,7 +83,16 @@ class Request:
             parameters["port"],
             parameters["files"],
             parameters["tools"],
+            self.tls(),
         )
+
+    def tls(self) -> Tls | None:
+        """Return how the front is to speak TLS, if at all."""
+        told = self.parameters
+        if told["tls"] == "none":
+            return None
+        given = (told["certificate"], told["certificate_key"]) if told["tls"] == "given" else ()
+        return Tls(told["tls_port"], told["tls_host"] or "", *given)
 
     def answer(self, check: bool) -> Result:
         """Bring the host to the state that was asked for, or only say what that would change."""
@@ -123,6 +134,7 @@ class Request:
         with held(self.layout.lock, self.parameters["by"], self.version) as lock:
             diffs = self.foundation.diffs()
             self.foundation.up(lock)
+            self.foundation.changes += byhand.leave(self.layout.root, self.parameters)
             host = Host(
                 self.layout,
                 lock,
@@ -180,6 +192,7 @@ class Request:
             stack = ended(stack, "rollback", target)
         before, after = self.picture(), drawn(stack, there)
         missing = self.foundation.missing()
+        missing += byhand.missing(self.layout.root, self.parameters)
         live = stack[-1].instance if stack else None
         open_end = state.begun is not None or self.layout.live() != live
         changed = bool(missing) or before != after or open_end

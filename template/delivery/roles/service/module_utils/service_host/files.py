@@ -20,13 +20,18 @@ def sync(folder: Path) -> None:
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a text in one step: see write_bytes()."""
+    write_bytes(path, text.encode(), mode)
+
+
+def write_bytes(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write a file in one step; nobody ever reads half of it, or reads it with looser rights."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with open(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with open(handle, "wb") as stream:
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         draft.rename(path)

@@ -17,7 +17,8 @@ from .install import make_venv
 from .keeper import Keeper
 from .layout import Layout
 from .lock import Lock
-from .probe import Connect, ask, over_tcp, over_unix
+from .probe import Connect, ask, over_tcp, over_tls, over_unix
+from .tls import Tls
 
 START_SECONDS = 10.0
 PARTING_SECONDS = 1.0
@@ -34,6 +35,7 @@ class Foundation(abc.ABC):
     port: int
     files: Mapping[str, str]
     tools: str
+    tls: Tls | None = None
     changes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -52,6 +54,8 @@ class Foundation(abc.ABC):
     @property
     def front(self) -> Connect:
         """The way in that the world has."""
+        if self.tls:
+            return over_tls(self.address, self.tls.port, self.tls.host)
         return over_tcp(self.address, self.port)
 
     @property
@@ -83,6 +87,7 @@ class Foundation(abc.ABC):
     def missing(self) -> list[str]:
         """Return what is not as it should be."""
         found = [name for name, text in self.files.items() if read(self.path(name)) != text]
+        found += self.tls.wrong(self.layout.root) if self.tls else []
         return found if self.has_tools() else [*found, "tools"]
 
     def diffs(self) -> list[dict[str, str]]:

@@ -29,6 +29,7 @@ class Artifact:
     commit: str | None
     wheel: Path | None
     requirements: Path | None
+    python: str | None = None
 
 
 def checked_digest(artifact: Artifact) -> Path:
@@ -67,7 +68,8 @@ def install(layout: Layout, artifact: Artifact, lock: Lock) -> None:
     pins = f"{artifact.name} @ {wheel.resolve().as_uri()} --hash=sha256:{artifact.sha256}\n"
     assert artifact.requirements is not None
     locked = artifact.requirements.read_text(encoding="utf-8")
-    make_venv(release, {"requirements.txt": locked, "wheel.txt": pins}, lock)
+    locks = {"requirements.txt": locked, "wheel.txt": pins}
+    make_venv(release, locks, lock, artifact.python)
     if not (release / "bin" / artifact.name).is_file():
         raise Refused(
             f"{wheel.name} has no console script named {artifact.name}: add it to"
@@ -86,20 +88,22 @@ def install(layout: Layout, artifact: Artifact, lock: Lock) -> None:
     )
 
 
-def make_venv(folder: Path, locks: dict[str, str], lock: Lock) -> None:
+def make_venv(folder: Path, locks: dict[str, str], lock: Lock, python: str | None = None) -> None:
     """Make a virtual environment of exactly what the locks name, hash by hash."""
+    if python and shutil.which(python) is None:
+        raise Refused(f"There is no service_python {python} on this host: install it, or name one.")
     discard(folder, COMPLETE)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    python = getattr(sys, "_base_executable", sys.executable)
+    chosen = python or str(getattr(sys, "_base_executable", sys.executable))
     inside = str(folder / "bin/python")
     files = [part for name in locks for part in ("-r", str(folder / name))]
     exact = ["--require-hashes", "--no-deps", *files]
     if uv := find_uv():
-        create = [uv, "venv", "--quiet", "--no-project", "--python", python, str(folder)]
+        create = [uv, "venv", "--quiet", "--no-project", "--python", chosen, str(folder)]
         fill = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", inside, *exact]
         check = [uv, "pip", "check", "--quiet", "--python", inside]
     else:
-        create = [python, "-m", "venv", str(folder)]
+        create = [chosen, "-m", "venv", str(folder)]
         fill = [inside, "-m", "pip", "install", "--quiet", *exact]
         check = [inside, "-m", "pip", "check"]
     call(create, folder, lock)

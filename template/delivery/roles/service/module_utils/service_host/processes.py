@@ -138,6 +138,15 @@ def holders(port: int) -> list[Process]:
     return [p for p in everyone() if inodes & _open_files(p.pid)] if inodes else []
 
 
+def taken(address: str, port: int, variable: str) -> str:
+    """Say who has a port that we need, and what to do about it."""
+    found = [f"process {p.pid}: {' '.join(p.arguments)[:200]}" for p in holders(port)]
+    return (
+        f"Port {port} on {address} is taken by {', '.join(found) or 'a process of another user'}:"
+        f" stop that, or give {variable} another number in the inventory."
+    )
+
+
 def _open_files(pid: int) -> set[str]:
     """Return what a process has open; nothing when we may not know."""
     found = set()

@@ -47,6 +47,8 @@ class Stack(Foundation):
 
     def check(self) -> None:
         """Refuse a port that somebody else has, or that supervisor cannot open."""
+        if self.tls:
+            raise Refused("service_tls needs service_init systemd: supervisor has no port for it.")
         if ":" in self.address:
             raise Refused(
                 f"service_address {self.address} is IPv6, which supervisor cannot open a port on:"
@@ -57,11 +59,7 @@ class Stack(Foundation):
         found = processes.holders(self.port)
         if any(p.under(self.layout.root / "tools") for p in found):
             return
-        who = ", ".join(f"process {p.pid}: {' '.join(p.arguments)[:200]}" for p in found)
-        raise Refused(
-            f"Port {self.port} on {self.address} is taken by {who or 'a process of another user'}:"
-            " stop that, or give service_port another number in the inventory."
-        )
+        raise Refused(processes.taken(self.address, self.port, "service_port"))
 
     def up(self, lock: Lock) -> None:
         """Make everything as it should be, and leave alone what is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import pwd
@@ -18,6 +19,7 @@ from .foundation import START_SECONDS, Foundation
 from .keeper import Status
 from .layout import Layout
 from .lock import Lock
+from .tls import forget
 
 UNITS = Path("/etc/systemd/system")
 # What a running front is started anew for.
@@ -178,13 +180,13 @@ class Systemd(Foundation):
                 f"service_root {str(self.layout.root)!r} would need quotes in a unit: choose a path"
                 " of letters, digits, slashes, dots, hyphens and underscores."
             )
-        if not processes.port_is_free(self.address, self.port) and not self.holds(self.port):
-            found = processes.holders(self.port)
-            who = ", ".join(f"process {p.pid}: {' '.join(p.arguments)[:200]}" for p in found)
-            raise Refused(
-                f"Port {self.port} on {self.address} is taken by {who}: stop that, or give"
-                " service_port another number in the inventory."
-            )
+        if self.tls:
+            self.tls.check()
+        ports = {"service_port": self.port}
+        ports |= {"service_tls_port": self.tls.port} if self.tls else {}
+        for variable, port in ports.items():
+            if not processes.port_is_free(self.address, port) and not self.holds(port):
+                raise Refused(processes.taken(self.address, port, variable))
 
     def holds(self, port: int) -> bool:
         """Tell whether the front already has a port."""
@@ -208,6 +210,7 @@ class Systemd(Foundation):
         for name, mode in FOLDERS.items():
             (root / name).mkdir(mode=mode, exist_ok=True)
         self.install_tools(lock)
+        self.changes += self.tls.keep(root) if self.tls else []
         runs = self.is_active(self.server)
         wrong = [diff["before_header"] for diff in self.diffs()]
         if runs and "Caddyfile" in wrong and "front" not in wrong:
@@ -285,14 +288,13 @@ class Systemd(Foundation):
             self.path(name).unlink(missing_ok=True)
         call("systemctl", "daemon-reload")
         discard(Path("/var/lib", self.name))
+        forget(f"{self.name}-front")
         if _is_user(self.user):
             call("userdel", self.user)
 
 
 def _is_user(name: str) -> bool:
     """Tell whether the host knows a user."""
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True
+    with contextlib.suppress(KeyError):
+        return bool(pwd.getpwnam(name))
+    return False

@@ -1,0 +1,29 @@
+"""Ansible's door to service_host.requests: what became of the requests of a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible.module_utils.basic import AnsibleModule
+
+if TYPE_CHECKING:
+    from service_host import errors, journal, layout, requests
+else:
+    from ansible.module_utils.service_host import errors, journal, layout, requests
+
+
+def main() -> None:
+    """Watch the live release, and change nothing."""
+    arguments = {"root": {"required": True}, "seconds": {"type": "float", "required": True}}
+    module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
+    try:
+        place = layout.layout(module.params["root"])
+        live = journal.Journal(place.journal, "").state().live
+    except (errors.Refused, OSError) as error:
+        module.fail_json(msg=str(error))
+    watched = requests.watch(place, module.params["seconds"])
+    module.exit_json(changed=False, watched={**watched, "instance": live and live.instance})
+
+
+if __name__ == "__main__":
+    main()

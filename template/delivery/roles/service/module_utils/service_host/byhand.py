@@ -1,0 +1,92 @@
+"""A rollback without a controller: this code, and what it was told last, in one file."""
+
+from __future__ import annotations
+
+import getpass
+import importlib.resources
+import io
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .files import write_bytes
+
+USAGE = "usage: {0} [VERSION]\n\nMake the release before the live one live again, or VERSION.\n"
+# For a shell; Python looks for the archive at the end of the file.
+HEAD = b'#!/bin/sh\nexec "$(dirname "$0")/tools/current/bin/python" -I "$0" "$@"\n'
+MAIN = "from service_host import api, byhand\n\nbyhand.main(api.answer)\n"
+# What belongs to one deploy, or is nobody's to read.
+OF_A_DEPLOY = frozenset(
+    "state version sha256 commit wheel requirements python migrate by".split()
+    + "environment certificate certificate_key".split()
+)
+
+
+def packed(parameters: Mapping[str, Any]) -> bytes:
+    """Return the file: the same code and the same parameters give the same bytes."""
+    kept = {name: value for name, value in parameters.items() if name not in OF_A_DEPLOY}
+    texts = {"__main__.py": MAIN, "parameters.json": json.dumps(kept, indent=1, sort_keys=True)}
+    for source in importlib.resources.files(str(__package__)).iterdir():
+        if source.name.endswith(".py"):
+            texts[f"service_host/{source.name}"] = source.read_text(encoding="utf-8")
+    stream = io.BytesIO()
+    stream.write(HEAD)
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in sorted(texts.items()):
+            entry = zipfile.ZipInfo(name)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, text)
+    return stream.getvalue()
+
+
+def missing(root: Path, parameters: Mapping[str, Any]) -> list[str]:
+    """Return the name of the file if it is not as it should be."""
+    path = root / "rollback"
+    there = path.is_file() and path.read_bytes() == packed(parameters)
+    return [] if there else [path.name]
+
+
+def leave(root: Path, parameters: Mapping[str, Any]) -> list[str]:
+    """Leave the file on the host; return its name if that changed anything."""
+    changed = missing(root, parameters)
+    for name in changed:
+        write_bytes(root / name, packed(parameters), 0o755)
+    return changed
+
+
+class Person:
+    """Takes the place of Ansible."""
+
+    check_mode = False
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+
+    def exit_json(self, **result: Any) -> None:
+        """Say what is live now."""
+        again = "is live again" if result["changed"] else "was live already"
+        print(f"{self.params['name']} {result['version']} {again}: {result['url']}")
+
+    def fail_json(self, msg: str, **result: Any) -> None:
+        """Say why it failed, and end so."""
+        sys.exit(msg)
+
+
+def main(answer: Callable[[Person], None]) -> None:
+    """Do what the command line asks for."""
+    script, *words = sys.argv
+    if len(words) > 1 or words[:1] in (["-h"], ["--help"]):
+        sys.exit(USAGE.format(script))
+    with zipfile.ZipFile(script) as archive:
+        kept = json.loads(archive.read("parameters.json"))
+    nothing = dict.fromkeys(OF_A_DEPLOY) | {"environment": "{}", "migrate": False}
+    asked = {
+        "state": "previous",
+        "version": words[0] if words else None,
+        "by": os.environ.get("SUDO_USER") or getpass.getuser(),
+    }
+    answer(Person({**kept, **nothing, **asked}))
