@@ -67,7 +67,9 @@ def install(layout: Layout, artifact: Artifact, lock: Lock) -> None:
     pins = f"{artifact.name} @ {wheel.resolve().as_uri()} --hash=sha256:{artifact.sha256}\n"
     assert artifact.requirements is not None
     locked = artifact.requirements.read_text(encoding="utf-8")
-    make_venv(release, {"requirements.txt": locked, "wheel.txt": pins}, lock)
+    # The pip of the tools installs here as well: one of its own would take most of the time.
+    runners = (layout.root / "tools/current/lib").glob("*/site-packages/pip/__pip-runner__.py")
+    make_venv(release, {"requirements.txt": locked, "wheel.txt": pins}, lock, next(runners, None))
     if not (release / "bin" / artifact.name).is_file():
         raise Refused(
             f"{wheel.name} has no console script named {artifact.name}: add it to"
@@ -86,8 +88,11 @@ def install(layout: Layout, artifact: Artifact, lock: Lock) -> None:
     )
 
 
-def make_venv(folder: Path, locks: dict[str, str], lock: Lock) -> None:
-    """Make a virtual environment of exactly what the locks name, hash by hash."""
+def make_venv(folder: Path, locks: dict[str, str], lock: Lock, runner: Path | None = None) -> None:
+    """Make a virtual environment of exactly what the locks name, hash by hash.
+
+    ``runner`` is what runs the pip of another environment for this one, where there is no uv.
+    """
     discard(folder, COMPLETE)
     folder.parent.mkdir(parents=True, exist_ok=True)
     python = getattr(sys, "_base_executable", sys.executable)
@@ -99,9 +104,10 @@ def make_venv(folder: Path, locks: dict[str, str], lock: Lock) -> None:
         fill = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", inside, *exact]
         check = [uv, "pip", "check", "--quiet", "--python", inside]
     else:
-        create = [python, "-m", "venv", str(folder)]
-        fill = [inside, "-m", "pip", "install", "--quiet", *exact]
-        check = [inside, "-m", "pip", "check"]
+        pip = [inside, str(runner)] if runner else [inside, "-m", "pip"]
+        create = [python, "-m", "venv", *["--without-pip"] * bool(runner), str(folder)]
+        fill = [*pip, "install", "--quiet", *exact]
+        check = [*pip, "check"]
     call(create, folder, lock)
     for name, text in locks.items():
         write(folder / name, text)
@@ -123,7 +129,7 @@ def call(command: list[str], folder: Path, lock: Lock) -> None:
     environment = {"PIP_RETRIES": "2", "UV_HTTP_RETRIES": "2"} | environment
     status, output = lock.run(command, cwd=folder.parent, env=environment, stdout=subprocess.PIPE)
     if status:
-        step = " ".join(command[1:3]) if command[0].endswith("uv") else " ".join(command[1:4])
+        step = next(word for word in ("install", "check", "venv") if word in command)
         raise Refused(
             f"Installing {folder} failed ({step} ended with {status}): see the lines"
             " below, put that right, and deploy again.",
