@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from service_host import rollout
@@ -173,21 +177,36 @@ def answers(site: Site) -> bool:
         return False
 
 
+def fill_bytes(ballast: Path) -> None:
+    """Leave next to no room for bytes."""
+    with (ballast / "bytes").open("wb") as stream, pytest.raises(OSError, match="space"):
+        while True:
+            stream.write(bytes(65536))
+            stream.flush()
+    os.truncate(ballast / "bytes", (ballast / "bytes").stat().st_size - 200_000)
+
+
+def fill_names(ballast: Path) -> None:
+    """Leave room for bytes, and next to none for files."""
+    with pytest.raises(OSError, match="space"):
+        for number in itertools.count():
+            (ballast / str(number)).touch()
+    for number in range(20):
+        (ballast / str(number)).unlink()
+
+
 @pytest.mark.root
-def test_full_disk_leaves_live_up_and_makes_room() -> None:
+@pytest.mark.parametrize("fill", [fill_bytes, fill_names])
+def test_full_disk_leaves_live_up_and_makes_room(fill: Callable[[Path], None]) -> None:
     with new_site() as site:
         site.root.mkdir()
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", str(site.root)], check=True
-        )
+        room = "size=120m,nr_inodes=5000"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", room, "tmpfs", str(site.root)], check=True)
         try:
             assert site.told("live", site.wheel("1.0"))["changed"]
             ballast = site.root / "ballast"
-            with ballast.open("wb") as stream, pytest.raises(OSError, match="space"):
-                while True:
-                    stream.write(bytes(65536))
-                    stream.flush()
-            os.truncate(ballast, ballast.stat().st_size - 200_000)
+            ballast.mkdir()
+            fill(ballast)
             run = site.deploy(site.wheel("1.1"))
             assert not run.ok
             assert "Installing" in run.host["reason"] or "No space" in run.host["reason"]
@@ -195,9 +214,35 @@ def test_full_disk_leaves_live_up_and_makes_room() -> None:
             assert not (site.root / "releases/1.1").exists()
             assert site.live() == "1.0"
             assert site.journal()[-1]["ok"] is False
-            ballast.unlink()
+            shutil.rmtree(ballast)
             assert site.deploy(site.wheel("1.1")).ok
             assert site.live() == "1.1"
         finally:
             site.stop()
             subprocess.run(["umount", "-l", str(site.root)], check=True)
+
+
+def test_live_release_that_was_deleted_is_installed_again(live: Site) -> None:
+    shutil.rmtree(live.root / "releases/1.0")
+    assert live.told("live", live.wheel("1.0"))["changed"]
+    assert live.installed() == {"1.0"}
+    for process in live.processes():
+        if "releases" in process.arguments[0]:
+            os.kill(process.pid, signal.SIGKILL)
+    wait(lambda: answers(live))
+    assert not live.told("live", live.wheel("1.0"))["changed"]
+
+
+@pytest.mark.parametrize("year", [2025, 2027])
+def test_clock_that_was_a_year_off_changes_no_order(live: Site, year: int) -> None:
+    """What was done by a wrong clock is as much past as all the rest."""
+    assert live.told("live", live.wheel("1.1"))["changed"]
+    journal = live.root / "journal.jsonl"
+    lines = [line | {"at": f"{year}{line['at'][4:]}"} for line in live.journal()]
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    for number, path in enumerate(live.root.rglob("*")):
+        if not path.is_symlink() and not path.is_socket():
+            os.utime(path, (1_700_000_000 + number % 7 * 10**7,) * 2)
+    assert not live.told("live", live.wheel("1.1"))["changed"]
+    assert live.told("live", live.wheel("1.2"))["previous"] == "1.1"
+    assert [live.told("previous")["version"] for _ in range(2)] == ["1.1", "1.0"]

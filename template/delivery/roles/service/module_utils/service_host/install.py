@@ -68,8 +68,10 @@ def install(layout: Layout, artifact: Artifact, lock: Lock) -> None:
     pins = f"{artifact.name} @ {wheel.resolve().as_uri()} --hash=sha256:{artifact.sha256}\n"
     assert artifact.requirements is not None
     locked = artifact.requirements.read_text(encoding="utf-8")
+    # The pip of the tools installs here as well: one of its own would take most of the time.
+    runners = (layout.root / "tools/current/lib").glob("*/site-packages/pip/__pip-runner__.py")
     locks = {"requirements.txt": locked, "wheel.txt": pins}
-    make_venv(release, locks, lock, artifact.python)
+    make_venv(release, locks, lock, artifact.python, next(runners, None))
     if not (release / "bin" / artifact.name).is_file():
         raise Refused(
             f"{wheel.name} has no console script named {artifact.name}: add it to"
@@ -88,8 +90,17 @@ def install(layout: Layout, artifact: Artifact, lock: Lock) -> None:
     )
 
 
-def make_venv(folder: Path, locks: dict[str, str], lock: Lock, python: str | None = None) -> None:
-    """Make a virtual environment of exactly what the locks name, hash by hash."""
+def make_venv(
+    folder: Path,
+    locks: dict[str, str],
+    lock: Lock,
+    python: str | None = None,
+    runner: Path | None = None,
+) -> None:
+    """Make a virtual environment of exactly what the locks name, hash by hash.
+
+    ``runner`` is what runs the pip of another environment for this one, where there is no uv.
+    """
     if python and shutil.which(python) is None:
         raise Refused(f"There is no service_python {python} on this host: install it, or name one.")
     discard(folder, COMPLETE)
@@ -103,9 +114,10 @@ def make_venv(folder: Path, locks: dict[str, str], lock: Lock, python: str | Non
         fill = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", inside, *exact]
         check = [uv, "pip", "check", "--quiet", "--python", inside]
     else:
-        create = [chosen, "-m", "venv", str(folder)]
-        fill = [inside, "-m", "pip", "install", "--quiet", *exact]
-        check = [inside, "-m", "pip", "check"]
+        pip = [inside, str(runner)] if runner else [inside, "-m", "pip"]
+        create = [chosen, "-m", "venv", *["--without-pip"] * bool(runner), str(folder)]
+        fill = [*pip, "install", "--quiet", *exact]
+        check = [*pip, "check"]
     call(create, folder, lock)
     for name, text in locks.items():
         write(folder / name, text)
@@ -127,7 +139,7 @@ def call(command: list[str], folder: Path, lock: Lock) -> None:
     environment = {"PIP_RETRIES": "2", "UV_HTTP_RETRIES": "2"} | environment
     status, output = lock.run(command, cwd=folder.parent, env=environment, stdout=subprocess.PIPE)
     if status:
-        step = " ".join(command[1:3]) if command[0].endswith("uv") else " ".join(command[1:4])
+        step = next(word for word in ("install", "check", "venv") if word in command)
         raise Refused(
             f"Installing {folder} failed ({step} ended with {status}): see the lines"
             " below, put that right, and deploy again.",
