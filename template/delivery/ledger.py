@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
@@ -17,7 +17,7 @@ from .errors import DeliveryError, UsageError
 from .event import EVENTS, Event, login
 from .git import Git
 from .listing import Entry, Listing
-from .objects import Objects
+from .objects import Object, Objects
 
 REF = "refs/delivery/ledger"
 SHARED = "refs/delivery/shared"  # what the remote's ledger was when it was last asked
@@ -97,7 +97,7 @@ class Ledger:
             The events; a file that is no event of a form known here is left out.
         """
         with self.held() as held:
-            names = held.names(event=event, stage=stage, about=about and about[:12])
+            names = held.names(event=event, stage=stage, about=(about[:12],) if about else ())
             found = (e for e in held.read(names) if about is None or about in (e.commit, e.sha256))
             return list(islice(found, newest))[::-1]
 
@@ -106,14 +106,14 @@ class Ledger:
         *,
         event: Iterable[str] = EVENTS,
         stage: str | None = None,
-        about: str | None = None,
+        about: Collection[str] = (),
     ) -> Iterator[Entry]:
         """Yield what the names of the events' files tell, newest first; the ledger has to be held.
 
         Args:
             event: only these kinds.
             stage: only those of this stage.
-            about: only those about the commit or the sha256 that begins with these twelve digits.
+            about: only those about a commit or a sha256 that begins with these twelve digits.
         """
         assert self._objects
         tip = self._objects.one(REF)
@@ -136,6 +136,11 @@ class Ledger:
             for oid, found in zip(new, self._objects.read(new)):
                 self._events[oid] = Event.parse(found.body) if found else None
             yield from (event for oid in oids if (event := self._events[oid]))
+
+    def object(self, name: str) -> Object | None:
+        """Return any object of the repository; None if it is not here. The ledger has to be held."""
+        assert self._objects
+        return self._objects.one(name)
 
     def _tip(self, ref: str) -> str | None:
         if not self.git.ok("rev-parse", "--verify", "--quiet", ref):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
@@ -64,27 +64,27 @@ class Listing:
         self._objects, self._root, self._known = objects, root, known
 
     def newest_first(
-        self, *, event: Iterable[str], stage: str | None = None, about: str | None = None
+        self, *, event: Iterable[str], stage: str | None = None, about: Collection[str] = ()
     ) -> Iterator[Entry]:
         """Yield the entries of these kinds, newest first.
 
         Args:
             event: these kinds of event.
             stage: only those of this stage.
-            about: only those about the commit or the sha256 that begins with these twelve digits.
+            about: only those about a commit or a sha256 that begins with these twelve digits.
         """
-        kinds = set(event)
+        kinds, bytes_about = set(event), [digits.encode() for digits in about]
         for day, names in self._days():
             # Most days have nothing about one commit, and to see that takes no parsing.
-            if (about and about.encode() not in names) or (
-                stage and f".{stage}.".encode() not in names
-            ):
+            if about and not any(digits in names for digits in bytes_about):
+                continue
+            if stage and f".{stage}.".encode() not in names:
                 continue
             for found in reversed(self._file.findall(names.decode("latin-1"))):
                 if (
                     found[2] in kinds
                     and (stage is None or found[1] == stage)
-                    and (about is None or about in (found[3], found[4]))
+                    and (not about or found[3] in about or found[4] in about)
                 ):
                     yield Entry(day, *found)
 
