@@ -6,7 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import commands, decisions, export, pipeline, report, security, tools, verify
+from . import (
+    answers,
+    board,
+    commands,
+    decisions,
+    export,
+    pipeline,
+    security,
+    serve,
+    tools,
+    verify,
+    view,
+)
 from .errors import DeliveryError, UsageError
 from .project import Project
 
@@ -22,9 +34,37 @@ def parser() -> argparse.ArgumentParser:
     sub.add_parser("walk", help="walk the commit through every stage, from where it stopped")
     run = sub.add_parser("run", help="run one stage for the commit, if its gate lets it")
     run.add_argument("stage", metavar="STAGE")
-    sub.add_parser("status", help="what each environment runs, and how far the commit has come")
+    now = sub.add_parser("status", help="what each environment runs, since when, and what is next")
     log = sub.add_parser("log", help="the newest events, newest first")
+    log.add_argument("name", nargs="?", metavar="ENV|VERSION|SHA", help="only those about this")
     log.add_argument("-n", type=int, default=20, metavar="COUNT", dest="limit")
+    between = sub.add_parser("diff", help="the commits between two environments; status 1 if any")
+    between.add_argument("environment", metavar="ENV")
+    between.add_argument("other", metavar="ENV")
+    dora = sub.add_parser("metrics", help="lead time, frequency, failure rate, time to restore")
+    dora.add_argument("environment", nargs="?", metavar="ENV", help="default: the last one")
+    dora.add_argument(
+        "--days", type=int, default=board.DAYS, help="how far back; default: %(default)s"
+    )
+    wall = sub.add_parser("board", help="versions by stages: here, as a page, or on a wall screen")
+    wall.add_argument("-n", type=int, default=board.ROWS, metavar="COUNT", dest="limit")
+    wall.add_argument("--html", type=Path, metavar="FILE", help="write it as one page")
+    wall.add_argument(
+        "--serve",
+        type=int,
+        nargs="?",
+        const=serve.PORT,
+        metavar="PORT",
+        help="show it in browsers, always fresh; default: %(const)s",
+    )
+    wall.add_argument(
+        "--bind",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="where --serve listens; default: %(default)s",
+    )
+    for question in (now, log, between, dora, wall):
+        question.add_argument("--json", action="store_true", help="for scripts")
     deploy = sub.add_parser("deploy", help="make an artifact live in an environment")
     deploy.add_argument("environment", metavar="ENV")
     deploy.add_argument("artifact", nargs="?", metavar="VERSION", help="default: the commit's own")
@@ -98,9 +138,15 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             return _with_ansible(project, args)
     match args.command:
         case "status":
-            report.status(project)
+            return answers.status(project, args.json)
         case "log":
-            report.log(project, args.limit)
+            return answers.log(project, args.name, args.limit, args.json)
+        case "diff":
+            return answers.diff(project, args.environment, args.other, args.json)
+        case "metrics":
+            return answers.measure(project, args.environment, args.days, args.json)
+        case "board":
+            return serve.board(project, args.limit, args.json, args.html, args.serve, args.bind)
         case "template":
             commands.template(project, args.update)
         case "lock":
@@ -157,6 +203,7 @@ def _with_ansible(project: Project, args: argparse.Namespace) -> int:
 
 def main() -> int:
     """Run the command line; return the exit status (see ``--help``)."""
+    view.settle()
     args = parser().parse_args()
     try:
         if args.command == "stop" and args.remove and not args.environments:

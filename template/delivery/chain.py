@@ -48,7 +48,7 @@ class Chain:
         """
         found = self._hash(f"{REF}^{{commit}}")
         if found is None and self._hash(REF):
-            raise UsageError(_no_ledger(REF))
+            raise UsageError(no_ledger(REF))
         return found
 
     def add(self, files: Callable[[str | None], dict[str, bytes]], message: str, by: str) -> str:
@@ -89,7 +89,7 @@ class Chain:
         folders.append(f"{folders[-1]}{hour}/")
         names = self.git.text("ls-tree", "--name-only", tip).splitlines()
         if not any(map(YEAR.fullmatch, names)):
-            raise UsageError(_no_ledger(REF))
+            raise UsageError(no_ledger(REF))
         names += self.git.text("ls-tree", "--name-only", tip, *folders).splitlines()
         newest = max(filter(DATED.fullmatch, names))
         if newest <= path or path.startswith(f"{newest}/"):
@@ -162,7 +162,7 @@ class Chain:
             raise
         if theirs and new and not self.dated(theirs):
             self.git.ok("update-ref", "-d", self.seen)
-            raise UsageError(_no_ledger(f"{REF} of {self.remote}"))
+            raise UsageError(no_ledger(f"{REF} of {self.remote}"))
         if theirs and not (ours and self.git.ok("merge-base", "--is-ancestor", theirs, ours)):
             both = self._on_top(theirs, ours, by) if ours else theirs
             # The old value guards an event that another process appends meanwhile.
@@ -287,5 +287,6 @@ class Chain:
             time.sleep(random.uniform(0.01, max(0.02, self._took) * CROWD / turn))
 
 
-def _no_ledger(name: str) -> str:
+def no_ledger(name: str) -> str:
+    """Return what to say of a ref that holds something else."""
     return f"{name} is not a ledger: look at it with git show, then move it away"

@@ -36,7 +36,7 @@ EVENTS = (
 )
 EVERYWHERE = "everywhere"  # the stage of what concerns an artifact wherever it is: revoked
 PATH = re.compile(
-    r"(?P<day>\d{4}/\d\d/\d\d)/(?P<time>\d\d/\d{10})\.(?P<stage>[a-z0-9-]+)\.(?P<event>[a-z-]+)"
+    r"(?P<day>\d{4}/\d\d/\d\d)/(?P<time>\d\d/?\d{10})\.(?P<stage>[a-z0-9-]+)\.(?P<event>[a-z-]+)"
     r"\.(?P<commit>[0-9a-f]{12})\.(?P<sha256>[0-9a-f]{12}|none)\.[0-9a-f]{8}\.json"
 )
 

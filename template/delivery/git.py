@@ -39,16 +39,26 @@ class Git:
         return cls(Path(os.fsdecode(found.stdout).rstrip("\n")))
 
     def _run(self, *args: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        # The C locale keeps git's answers parseable; a prompt would hang a pipeline.
-        settings = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
         return subprocess.run(
             ["git", *args],
             cwd=self.root,
-            env=settings,
+            env=_settings(),
             input=data,
             capture_output=True,
             check=False,
             umask=self.umask,
+        )
+
+    def start(self, *args: str) -> subprocess.Popen[bytes]:
+        """Start ``git ARGS``, to talk with through its standard input and output."""
+        return subprocess.Popen(
+            ["git", *args],
+            cwd=self.root,
+            env=_settings(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C is for us, who may still have something to ask
         )
 
     def ok(self, *args: str) -> bool:
@@ -133,3 +143,8 @@ class Git:
         if not re.fullmatch(r"[0-9a-f]{40,64}", commit) or not self.ok("cat-file", "-e", commit):
             return None
         return int(self.text("rev-list", "--count", f"{commit}..{head}"))
+
+
+def _settings() -> dict[str, str]:
+    # The C locale keeps git's answers parseable; a prompt would hang a pipeline.
+    return {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}

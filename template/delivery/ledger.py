@@ -6,15 +6,20 @@ It needs no server and works in shallow clones. Appending is one fast-forward of
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
-from .chain import REF, SKEW, Chain
+from .chain import REF, SKEW, Chain, no_ledger
 from .errors import UsageError
-from .event import EVENTS, PATH, Event, login
+from .event import EVENTS, Event, login
 from .git import Git
+from .listing import Entry, Listing
+from .objects import Object, Objects
 
 
 class Ledger:
@@ -28,6 +33,10 @@ class Ledger:
     def __init__(self, git: Git, remote: str = "") -> None:
         self.git, self.remote = git, remote
         self.chain = Chain(git, remote)
+        self._objects: Objects | None = None
+        # What was read, by its hash, so that it is read and understood once.
+        self._trees: dict[str, bytes] = {}
+        self._events: dict[str, Event | None] = {}
         if remote and not git.ok("remote", "get-url", remote):
             raise UsageError(
                 f"delivery.toml [ledger]: there is no git remote {remote!r}: git remote add"
@@ -87,8 +96,24 @@ class Ledger:
     def _by(self) -> str:
         return self.git.identity() or login()
 
+    @contextmanager
+    def held(self) -> Iterator[Ledger]:
+        """Yield this ledger for questions: one git process answers all of them."""
+        if self._objects:
+            yield self
+            return
+        with Objects(self.git) as objects:
+            held = copy.copy(self)
+            held._objects = objects
+            yield held
+
     def events(
-        self, *, event: Iterable[str] = EVENTS, stage: str | None = None, about: str | None = None
+        self,
+        *,
+        event: Iterable[str] = EVENTS,
+        stage: str | None = None,
+        about: str | None = None,
+        newest: int | None = None,
     ) -> list[Event]:
         """Return events, oldest first.
 
@@ -96,30 +121,53 @@ class Ledger:
             event: only these kinds.
             stage: only those of this stage.
             about: only those about this commit or this sha256 (a full hash).
+            newest: only so many, the newest ones.
 
         Returns:
             The events; a file that is no event of a form known here is left out.
         """
-        if self.chain.tip() is None:
-            return []
-        listed = self.git.text("ls-tree", "-r", "--name-only", REF).splitlines()
-        kinds = set(event)
-        paths = sorted(
-            path
-            for path in listed
-            if (m := PATH.fullmatch(path))
-            and m["event"] in kinds
-            and (stage is None or m["stage"] == stage)
-            and (about is None or about[:12] in (m["commit"], m["sha256"]))
-        )
-        found = [Event.parse(body) for body in self._bodies(paths)]
-        return [e for e in found if e and (about is None or about in (e.commit, e.sha256))]
+        with self.held() as held:
+            names = held.names(event=event, stage=stage, about=(about[:12],) if about else ())
+            found = (e for e in held.read(names) if about is None or about in (e.commit, e.sha256))
+            return list(islice(found, newest))[::-1]
 
-    def _bodies(self, paths: list[str]) -> Iterable[bytes]:
-        asked = "".join(f"{REF}:{path}\n" for path in paths).encode()
-        answer = self.git.output("cat-file", "--batch", data=asked) if paths else b""
-        while answer:
-            head, _, answer = answer.partition(b"\n")
-            size = int(head.split()[2])
-            yield answer[:size]
-            answer = answer[size + 1 :]
+    def names(
+        self,
+        *,
+        event: Iterable[str] = EVENTS,
+        stage: str | None = None,
+        about: Collection[str] = (),
+    ) -> Iterator[Entry]:
+        """Yield what the names of the events' files tell, newest first; the ledger has to be held.
+
+        Args:
+            event: only these kinds.
+            stage: only those of this stage.
+            about: only those about a commit or a sha256 that begins with these twelve digits.
+        """
+        assert self._objects
+        tip = self._objects.one(REF)
+        if tip is None:
+            return iter(())
+        if tip.kind != "commit":
+            raise UsageError(no_ledger(REF))
+        root = tip.body.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
+        listing = Listing(self._objects, root, self._trees)
+        return listing.newest_first(event=event, stage=stage, about=about)
+
+    def read(self, names: Iterable[Entry]) -> Iterator[Event]:
+        """Yield the events of these files, in the same order; the ledger has to be held."""
+        assert self._objects
+        waiting, at_once = iter(names), 1
+        while entries := list(islice(waiting, at_once)):
+            at_once = min(at_once * 4, 1000)
+            oids = [entry.oid for entry in entries]
+            new = [oid for oid in oids if oid not in self._events]
+            for oid, found in zip(new, self._objects.read(new)):
+                self._events[oid] = Event.parse(found.body) if found else None
+            yield from (event for oid in oids if (event := self._events[oid]))
+
+    def object(self, name: str) -> Object | None:
+        """Return any object of the repository; None if it is not here. The ledger has to be held."""
+        assert self._objects
+        return self._objects.one(name)

@@ -50,23 +50,31 @@ class Project:
                 else that of the commit that is checked out.
         """
         about = about or os.environ.get("DELIVERY_SHA256") or self.git.head()
-        built = self.ledger.events(event=("built",), about=about)
+        built = self.ledger.events(event=("built",), about=about, newest=1)
         return _artifact(built[-1]) if built else None
 
     def named(self, name: str) -> Artifact:
         """Return the artifact that a person means.
 
         Args:
-            name: a version, or the beginning of a sha256 or of a commit's hash.
+            name: a version or the beginning of one, of a sha256, or of a commit's hash.
 
         Raises:
             UsageError: nothing, or more than one artifact, has that name.
         """
         built = self.ledger.events(event=("built",))
-        known = {event.sha256: _artifact(event) for event in built if _named(event, name)}
+        exactly = [event for event in built if event.version == name]
+        known = {
+            event.sha256: _artifact(event)
+            for event in exactly or (event for event in built if _begins(event, name))
+        }
         if len(known) != 1:
-            found = ", ".join(sorted(artifact.version for artifact in known.values())) or "none"
-            raise UsageError(f"{name!r} has to name one artifact that was built; it names: {found}")
+            found = sorted(artifact.version for artifact in known.values()) or ["none"]
+            more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+            raise UsageError(
+                f"{name!r} has to name one artifact that was built;"
+                f" it names: {', '.join(found[:5])}{more}"
+            )
         return next(iter(known.values()))
 
     def record(self, kind: str, stage: str, artifact: Artifact | None, **more: Any) -> Event:
@@ -138,7 +146,7 @@ class Project:
     def live(self, environment: str) -> Event | None:
         """Return the last deployment to an environment, as the ledger tells it."""
         stage = self.config.stage_of(environment).name
-        events = self.ledger.events(event=("deployed",), stage=stage)
+        events = self.ledger.events(event=("deployed",), stage=stage, newest=1)
         return events[-1] if events else None
 
 
@@ -146,8 +154,6 @@ def _artifact(built: Event) -> Artifact:
     return Artifact(str(built.wheel), str(built.version), str(built.sha256), built.commit)
 
 
-def _named(built: Event, name: str) -> bool:
-    prefix = len(name) >= 4 and (
-        built.commit.startswith(name) or str(built.sha256).startswith(name)
-    )
-    return built.version == name or prefix
+def _begins(built: Event, name: str) -> bool:
+    hashes = (built.commit, str(built.sha256)) if len(name) >= 4 else ()
+    return any(whole.startswith(name) for whole in (str(built.version), *hashes))

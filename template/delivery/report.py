@@ -5,10 +5,6 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 
-from . import environment
-from .event import Event
-from .project import Project
-
 WIDTH = 12
 
 
@@ -66,57 +62,3 @@ def who(by: str) -> str:
     ('Ada Lovelace', 'ada@host')
     """
     return by.partition(" <")[0]
-
-
-def status(project: Project) -> None:
-    """Print what each environment runs, and how far the checked-out commit has come."""
-    commit = project.git.head()
-    artifact = project.artifact()
-    print(title(project.config.name, commit, project.git.subject(commit)))
-    for stage in project.config.stages.values():
-        about = artifact.sha256 if artifact and stage.artifact else commit
-        events = project.ledger.events(event=("passed", "failed"), stage=stage.name, about=about)
-        if events:
-            last = events[-1]
-            verdict = "FAILED" if last.event == "failed" else "passed"
-            Line(stage.name, stage.budget).end(verdict, last.seconds or 0, ago(last.at))
-        else:
-            print(f"  {stage.name:<{WIDTH}} not yet")
-    for name in project.config.environments:
-        print(f"\n{name}: {_live(project, name, commit)}")
-
-
-def _live(project: Project, name: str, head: str) -> str:
-    last = project.live(name)
-    if last is None:
-        return "nothing was deployed there yet"
-    said = environment.answers(last.url) if last.url else None
-    now = (
-        "does not answer"
-        if said is None
-        else (
-            "answers"
-            if said.get("sha256") == last.sha256
-            else f"answers as {said.get('version')}, which is not what was deployed"
-        )
-    )
-    behind = project.git.behind(last.commit, head)
-    distance = "" if not behind else f", {behind} commit{'s' if behind > 1 else ''} behind"
-    return (
-        f"{last.version}{distance}, deployed {ago(last.at)} by {who(last.by)}\n  {last.url}/ {now}"
-    )
-
-
-def log(project: Project, limit: int) -> None:
-    """Print the newest ``limit`` events, newest first."""
-    for event in reversed(project.ledger.events()[-limit:]):
-        print(_entry(event))
-
-
-def _entry(event: Event) -> str:
-    at = datetime.fromisoformat(event.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    took = f"{event.seconds:.1f} s" if event.seconds is not None else ""
-    told = (took, "FORCED" if event.forced else "", event.reason, f"by {who(event.by)}")
-    rest = "  ".join(text for text in told if text)
-    about = event.version or f"commit {event.commit[:9]}"
-    return f"{at}  {event.stage:<{WIDTH}} {event.event:<11} {about}  {rest}"
