@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import commands, pipeline, report, security, tools
-from .errors import DeliveryError, UsageError
+from . import commands, drift, pipeline, report, security, tools, walk
+from .errors import DeliveryError, Refused, UsageError
 from .project import Project
 
 
@@ -19,7 +19,13 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 done, 1 failed, 2 wrong use, 3 refused by a gate, 130 interrupted.",
     )
     sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    sub.add_parser("walk", help="walk the commit through every stage, from where it stopped")
+    way = sub.add_parser("walk", help="walk the commit through every stage, from where it stopped")
+    way.add_argument("--from", dest="first", metavar="STAGE", help="again from this stage on")
+    way.add_argument("--to", dest="last", metavar="STAGE", help="no further than this stage")
+    way.add_argument("--only", action="append", metavar="STAGE", help="only this, again; repeat it")
+    way.add_argument("--jobs", type=int, metavar="N", help="stages at a time; default: the cores")
+    way.add_argument("--strict-budgets", action="store_true", help="over its budget is red, too")
+    way.add_argument("--dry-run", action="store_true", help="tell what would run, and why")
     run = sub.add_parser("run", help="run one stage for the commit, if its gate lets it")
     run.add_argument("stage", metavar="STAGE")
     sub.add_parser("status", help="what each environment runs, and how far the commit has come")
@@ -38,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     back.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
     stop = sub.add_parser("stop", help="stop the service in environments on this machine")
     stop.add_argument("environments", nargs="*", metavar="ENV", help="default: all")
+    verify = sub.add_parser("verify", help="see whether what is told is true")
+    ask = "ask every host whether it runs what the ledger says"
+    verify.add_argument("--hosts", action="store_true", required=True, help=ask)
     template_ = sub.add_parser("template", help="which version of its template the project has")
     template_.add_argument("--update", action="store_true", help="bring it to the newest")
     sub.add_parser("build", help="(in tox) build the artifact of the commit")
@@ -46,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_parser("publish", help="(in tox) put the artifact into the index")
     install = sub.add_parser("install", help="install the artifact from the index, afresh")
     install.add_argument("folder", type=Path, metavar="FOLDER")
+    sub.add_parser("performance", help="(in exec) ask what is deployed, compare with the limits")
     execute = sub.add_parser("exec", help="run a command told what is under test in an environment")
     execute.add_argument("environment", metavar="ENV")
     execute.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND")
@@ -55,14 +65,15 @@ def parser() -> argparse.ArgumentParser:
 def dispatch(project: Project, args: argparse.Namespace) -> int:
     """Do what the command line asks for; return the exit status."""
     if args.command == "walk":
-        return 0 if pipeline.walk(project) else 1
+        strict, only = args.strict_budgets, tuple(args.only or ())
+        options = walk.Options(args.first, args.last, only, args.jobs, strict)
+        if args.dry_run:
+            return 0 if walk.foretell(project, options) else Refused.status
+        return 0 if walk.walk(project, options) else 1
     if args.command == "run":
-        if args.stage not in project.config.stages:
-            raise UsageError(
-                f"no stage {args.stage!r} (delivery.toml has: {', '.join(project.config.stages)})"
-            )
-        return 0 if pipeline.run(project, project.config.stages[args.stage]) else 1
-    if args.command in ("deploy", "rollback", "stop"):
+        return 0 if pipeline.run(project, [project.config.stage(args.stage)]) else 1
+    hosts = args.command == "verify" and args.hosts
+    if hosts or args.command in ("deploy", "rollback", "stop"):
         if not project.config.environments:
             raise UsageError("no stage in delivery.toml has an environment: nothing is deployed")
         if tools.ansible_playbook() is None:
@@ -72,6 +83,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             report.status(project)
         case "log":
             report.log(project, args.limit)
+        case "verify":
+            return 0 if drift.verify(project) else 1
         case "template":
             commands.template(project, args.update)
         case "build":
@@ -89,6 +102,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             commands.rollback(project, args.environment, args.artifact, args.reason)
         case "stop":
             commands.stop(project, args.environments or list(project.config.environments))
+        case "performance":
+            commands.perform(project)
         case "exec":
             command = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
             if not command:
@@ -99,7 +114,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
 
 def _with_ansible(project: Project, args: argparse.Namespace) -> int:
     """Run this very command again inside the tox environment that has Ansible."""
-    names = [args.environment] if "environment" in args else args.environments
+    one, some = vars(args).get("environment"), vars(args).get("environments")
+    names = [one] if one else some
     stages = [project.config.stage_of(name) for name in names or project.config.environments]
     return tools.inside(project.config.root, stages[-1].name, sys.argv[1:])
 

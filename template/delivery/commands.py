@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import artifact, environment, event, gate, index
+from . import artifact, environment, event, gate, index, performance
 from . import template as origin
 from . import tools
 from .config import BUILD
@@ -189,6 +189,28 @@ def execute(project: Project, name: str, command: list[str]) -> int:
         return subprocess.run(command, env={**os.environ, **told}, check=False).returncode
     except OSError as error:
         raise UsageError(f"{command[0]} cannot be run: {error}") from None
+
+
+def perform(project: Project) -> None:
+    """Ask the service that `execute` tells of, for a few seconds, and compare with the limits.
+
+    Raises:
+        UsageError: nothing tells where it is, or there are no limits.
+        Refused: another artifact than the one under test answers there.
+        DeliveryError: nothing answers, or it is over a limit.
+    """
+    url, wanted = os.environ.get("SERVICE_URL"), os.environ.get("SERVICE_SHA256")
+    if not url:
+        raise UsageError(
+            "SERVICE_URL is not set: python -m delivery exec ENV -- python -m delivery performance"
+        )
+    said = environment.answers(url, seconds=10)
+    if said is None:
+        raise DeliveryError(f"nothing answers at {url}/version: python -m delivery status")
+    if wanted and said.get("sha256") != wanted:
+        raise Refused(f"{url} runs {said.get('version')}, which is not what is under test")
+    report = project.config.root / ".delivery" / "reports" / "performance" / "limits.xml"
+    performance.perform(url, project.config.performance, report)
 
 
 def _where(name: str, hosts: dict[str, Any]) -> dict[str, Any]:

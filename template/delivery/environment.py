@@ -70,6 +70,19 @@ def stop(config: Config, environment: str) -> dict[str, Any]:
     return _play(config, environment, "deploy.yml", {"service_state": "stopped"})
 
 
+def look(config: Config, environment: str) -> dict[str, Any]:
+    """Return what is live on each host of an environment, and change nothing there.
+
+    Returns:
+        By host ``version``, ``sha256`` and ``url`` of what its journal calls live, and ``changed``:
+        whether it runs. A host that cannot be asked is not ``ok``, and has a ``reason``.
+
+    Raises:
+        DeliveryError: no host said anything.
+    """
+    return _play(config, environment, "verify.yml", {}, whole=False)
+
+
 def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:
     """Return what ``/version`` says at ``url``; None when nothing answers in ``seconds``."""
     # No proxy: a pipeline asks its environments directly.
@@ -83,9 +96,17 @@ def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:
 
 
 def _play(
-    config: Config, environment: str, playbook: str, variables: dict[str, str]
+    config: Config,
+    environment: str,
+    playbook: str,
+    variables: dict[str, str],
+    whole: bool = True,
 ) -> dict[str, Any]:
-    """Run a playbook on an environment's inventory and return the hosts' results."""
+    """Run a playbook on an environment's inventory and return the hosts' results.
+
+    Args:
+        whole: whether a host that fails is an error.
+    """
     ansible, folder = ansible_playbook(), config.root / "delivery"
     if ansible is None:
         raise DeliveryError(
@@ -115,7 +136,7 @@ def _play(
         told = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
     hosts: dict[str, Any] = told.get("hosts", {})
     reasons = [f"{host}: {said['reason']}" for host, said in hosts.items() if said.get("reason")]
-    if done.returncode or reasons or not hosts:
+    if not hosts or (whole and (done.returncode or reasons)):
         if done.stdout and not reasons:
             sys.stderr.buffer.write(done.stdout)
         what = f"{playbook} ended with status {done.returncode} in {environment}"

@@ -2,43 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 
-from . import environment
+from . import environment, progress
 from .event import Event
 from .project import Project
-
-WIDTH = 12
-
-
-class Line:
-    """One stage's line; on a terminal its seconds run.
-
-    Args:
-        name: the stage.
-        budget: what it may take, in seconds.
-    """
-
-    def __init__(self, name: str, budget: float) -> None:
-        self.name, self.budget, self.live = name, budget, sys.stdout.isatty()
-
-    def tick(self, seconds: float) -> None:
-        """Show how long the stage has been running."""
-        if self.live:
-            print(f"\r{self._text('…', seconds)}", end="", flush=True)
-
-    def end(self, verdict: str, seconds: float, note: str = "") -> None:
-        """Show the verdict; a stage over its budget is marked."""
-        over = "over budget" if seconds > self.budget else ""
-        rest = "  ".join(text for text in (over, note) if text)
-        print(
-            f"{chr(13) if self.live else ''}{self._text(verdict, seconds)}  {rest}".rstrip(),
-            flush=True,
-        )
-
-    def _text(self, verdict: str, seconds: float) -> str:
-        return f"  {self.name:<{WIDTH}} {verdict:<7} {seconds:6.1f} s of {self.budget:3g} s"
 
 
 def title(name: str, commit: str, subject: str) -> str:
@@ -79,9 +47,9 @@ def status(project: Project) -> None:
         if events:
             last = events[-1]
             verdict = "FAILED" if last.event == "failed" else "passed"
-            Line(stage.name, stage.budget).end(verdict, last.seconds or 0, ago(last.at))
+            print(progress.row(stage, verdict, last.seconds or 0, ago(last.at)))
         else:
-            print(f"  {stage.name:<{WIDTH}} not yet")
+            print(f"  {stage.name:<{progress.WIDTH}} not yet")
     for name in project.config.environments:
         print(f"\n{name}: {_live(project, name, commit)}")
 
@@ -119,4 +87,4 @@ def _entry(event: Event) -> str:
     told = (took, "FORCED" if event.forced else "", event.reason, f"by {who(event.by)}")
     rest = "  ".join(text for text in told if text)
     about = event.version or f"commit {event.commit[:9]}"
-    return f"{at}  {event.stage:<{WIDTH}} {event.event:<11} {about}  {rest}"
+    return f"{at}  {event.stage:<{progress.WIDTH}} {event.event:<11} {about}  {rest}"

@@ -23,6 +23,7 @@ STAGES = [
     "security",
     "publish",
     "acceptance",
+    "performance",
     "production",
 ]
 
