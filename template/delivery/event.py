@@ -2,11 +2,13 @@
 
 An event is an in-toto Statement v1 (https://in-toto.io/Statement/v1) about the artifact's sha256,
 or about the commit as long as there is no artifact. Its path tells when, which stage, what and
-about what, so that most questions are answered without opening a file.
+about what, so that most questions are answered without opening a file. A signed event is the same
+Statement in a DSSE envelope (https://github.com/secure-systems-lab/dsse).
 """
 
 from __future__ import annotations
 
+import base64
 import getpass
 import json
 import os
@@ -20,7 +22,19 @@ from .git import Git
 
 PREDICATE = "urn:walking-skeleton:event:v1"
 STATEMENT = "https://in-toto.io/Statement/v1"
-EVENTS = ("built", "published", "deployed", "passed", "failed", "rolled-back")
+PAYLOAD = "application/vnd.in-toto+json"
+EVENTS = (
+    "built",
+    "published",
+    "deployed",
+    "passed",
+    "failed",
+    "approved",
+    "revoked",
+    "rolled-back",
+    "drift",
+)
+EVERYWHERE = "everywhere"  # the stage of what concerns an artifact wherever it is: revoked
 PATH = re.compile(
     r"(?P<day>\d{4}/\d\d/\d\d)/(?P<time>\d{12})\.(?P<stage>[a-z0-9-]+)\.(?P<event>[a-z-]+)"
     r"\.(?P<commit>[0-9a-f]{12})\.(?P<sha256>[0-9a-f]{12}|none)\.[0-9a-f]{8}\.json"
@@ -33,7 +47,7 @@ class Event:
 
     Attributes:
         event: what happened, one of ``EVENTS``.
-        stage: the stage it happened in.
+        stage: the stage it happened in, or is about; ``EVERYWHERE`` for a revocation.
         commit: the full hash of the commit.
         at: when, ISO 8601 in UTC with microseconds.
         by: who, as ``name <email>`` or ``login@host``.
@@ -43,12 +57,17 @@ class Event:
         sha256: its digest, in hexadecimal.
         attempt: which try of the stage for this commit, from 1.
         seconds: how long it took.
-        environment: the environment that was changed.
+        environment: the environment that was changed, or that an approval is for.
         hosts: the hosts that were changed.
         url: where the environment answers.
         migrated: whether the release's migration was run, before it went live.
         reason: why, for what went wrong or was done on purpose; one sentence.
         forced: whether a gate was overruled.
+        code: the tree of ``delivery/`` a deployment was made with, as git names it: role,
+            playbooks, inventories; None when it was not committed.
+        expires: until when an approval holds, ISO 8601.
+        envelope: the DSSE envelope the event came in; None when it is not signed. Whether the
+            signature is good is another question: see `signature`.
     """
 
     event: str
@@ -68,10 +87,18 @@ class Event:
     migrated: bool = False
     reason: str | None = None
     forced: bool = False
+    code: str | None = None
+    expires: str | None = None
+    envelope: str | None = None
+
+    @property
+    def when(self) -> datetime:
+        """The moment it happened."""
+        return datetime.fromisoformat(self.at)
 
     def path(self) -> str:
         """Return the path of the event's file on the ref, unique to this call."""
-        when = datetime.fromisoformat(self.at).astimezone(UTC)
+        when = self.when.astimezone(UTC)
         about = f"{self.commit[:12]}.{self.sha256[:12] if self.sha256 else 'none'}"
         name = f"{self.stage}.{self.event}.{about}.{random.getrandbits(32):08x}"
         return f"{when:%Y/%m/%d/%H%M%S%f}.{name}.json"
@@ -81,8 +108,8 @@ class Event:
         wheel = {"name": self.wheel, "digest": {"sha256": self.sha256}}
         source = {"name": "commit", "digest": {"gitCommit": self.commit}}
         kept = {k: v for k, v in asdict(self).items() if v not in (None, (), False)}
-        for said_by_subject in ("wheel", "sha256"):
-            kept.pop(said_by_subject, None)
+        for said_elsewhere in ("wheel", "sha256", "envelope"):
+            kept.pop(said_elsewhere, None)
         document = {
             "_type": STATEMENT,
             "subject": [wheel if self.sha256 else source],
@@ -91,26 +118,46 @@ class Event:
         }
         return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
+    def body(self) -> str:
+        """Return what the ledger keeps: the envelope of a signed event, else the Statement."""
+        return self.envelope or self.statement()
+
     @classmethod
     def parse(cls, text: bytes) -> Event | None:
         """Return the event that ``text`` states; None when it is of another or a newer form."""
         try:
-            document = json.loads(text)
+            document, envelope = json.loads(text), None
+            if document.get("payloadType") == PAYLOAD:
+                envelope = text.decode()
+                document = json.loads(base64.b64decode(document["payload"], validate=True))
             if document["_type"] != STATEMENT or document["predicateType"] != PREDICATE:
                 return None
             told = {f.name: document["predicate"].get(f.name, f.default) for f in fields(cls)}
             subject = document["subject"][0]
             if "sha256" in subject["digest"]:
                 told |= {"wheel": subject["name"], "sha256": subject["digest"]["sha256"]}
-            if not all(
-                isinstance(told[name], str)
-                for name in ("event", "stage", "commit", "at", "by", "via")
-            ):
-                return None
-            datetime.fromisoformat(told["at"])
-            return cls(**{**told, "hosts": tuple(told["hosts"])})
+            told |= {"hosts": tuple(told["hosts"]), "envelope": envelope}
+            found = cls(**told)
+            moments = [found.at, found.expires] if found.expires else [found.at]
+            aware = all(datetime.fromisoformat(moment).tzinfo for moment in moments)
+            return found if aware and _typed(found) else None
         except (ValueError, KeyError, TypeError, IndexError, AttributeError):
             return None
+
+
+def _typed(event: Event) -> bool:
+    """Return whether every field holds what its annotation says: others write ledgers, too."""
+    kinds: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "str | None": (str, type(None)),
+        "int | None": (int, type(None)),
+        "float | None": (float, int, type(None)),
+        "bool": (bool,),
+        "tuple[str, ...]": (tuple,),
+    }
+    return all(
+        isinstance(getattr(event, field.name), kinds[str(field.type)]) for field in fields(event)
+    ) and all(isinstance(host, str) for host in event.hosts)
 
 
 def now() -> str:

@@ -41,7 +41,7 @@ class Ledger:
             DeliveryError: the ref kept changing, or the remote does not take it; the event is then
                 on the local ref and is shared by the next append or ``sync``.
         """
-        files = {event.path(): event.statement().encode()}
+        files = {event.path(): event.body().encode()}
         self._retry(
             lambda: self._commit(REF, self._tip(REF), files, f"{event.stage} {event.event}")
         )

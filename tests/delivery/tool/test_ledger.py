@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from delivery.errors import DeliveryError, UsageError
-from delivery.event import Event, now
+from delivery.event import PAYLOAD, Event, now
 from delivery.git import Git
 from delivery.ledger import REF, Ledger
 
@@ -43,6 +44,32 @@ def test_an_event_comes_back_as_it_was_written(toy: Toy) -> None:
     )
     ledger.append(written)
     assert ledger.events() == [written]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"passed"', "7"),
+        ('"Ada"', "null"),
+        ("+00:00", ""),
+        ('"seconds": 1.5', '"seconds": "long"'),
+        ('"seconds": 1.5', '"hosts": [3]'),
+        ('"seconds": 1.5', '"expires": "tomorrow"'),
+        ("Statement/v1", "Statement/v2"),
+    ],
+)
+def test_a_record_of_another_form_is_no_event(old: str, new: str) -> None:
+    text = an_event(seconds=1.5).statement()
+    assert Event.parse(text.encode()) and old in text
+    assert Event.parse(text.replace(old, new).encode()) is None
+
+
+def test_a_signed_event_comes_in_its_envelope() -> None:
+    event = an_event(sha256=SHA256, wheel="toy-1.whl")
+    payload = base64.b64encode(event.statement().encode()).decode()
+    envelope = json.dumps({"payloadType": PAYLOAD, "payload": payload, "signatures": []})
+    assert Event.parse(envelope.encode()) == replace(event, envelope=envelope)
+    assert replace(event, envelope=envelope).body() == envelope
 
 
 def test_an_event_is_an_in_toto_statement_about_the_wheel(toy: Toy) -> None:
