@@ -2,8 +2,8 @@
 
     make bench
 
-walk      a one-line change, warm: from the commit to the verified production; against the same
-          stages run by bare tox, one after another
+walk      a one-line change, warm: from the commit to the verified production; against a walk with
+          one stage at a time, and its stages against the same run by bare tox
 verdict   until the first stage has spoken
 deploy    one new release on this machine; against benchmarks/deploy.sh, which takes the same steps
 cutover   the rename and the first good answer through the front
@@ -91,22 +91,31 @@ def commit(root: Path, message: str) -> None:
 
 def walks(root: Path, times: int) -> dict[str, float]:
     """Walk one-line changes; return medians in seconds."""
-    total, verdict, overhead = [], [], []
+    total, verdict, overhead, single = [], [], [], []
     tox = next((root / ".delivery").glob("tools-*")) / "bin" / "tox"
     for turn in range(times):
         commit(root, f"walk {turn}")
         start = time.monotonic()
         said = sh("python3", "-m", "delivery", "walk", cwd=root)
         total.append(time.monotonic() - start)
-        took = {name: float(n) for name, n in re.findall(r"(\w+) +passed +([\d.]+) s", said)}
-        verdict.append(took["lint"])
+        verdict.append(verdicts(said)["lint"])
+        commit(root, f"walk {turn}, one stage at a time")
+        start = time.monotonic()
+        took = verdicts(sh("python3", "-m", "delivery", "walk", "--jobs=1", cwd=root))
+        single.append(time.monotonic() - start)
         bare = sum(timed(tox, "run", "-e", stage, cwd=root) for stage in STAGES)
         overhead.append(sum(took[stage] for stage in STAGES) / bare)
     return {
         "walk": statistics.median(total),
+        "walk, one stage at a time": statistics.median(single),
         "verdict": statistics.median(verdict),
         "stages against bare tox": statistics.median(overhead),
     }
+
+
+def verdicts(said: str) -> dict[str, float]:
+    """Return how many seconds each stage took, as a walk said."""
+    return {name: float(n) for name, n in re.findall(r"(\w+) +passed +([\d.]+) s", said)}
 
 
 def artifacts(root: Path, count: int) -> list[dict[str, str]]:

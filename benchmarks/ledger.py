@@ -138,7 +138,7 @@ def measure(scratch: Path, commits: int, times: int) -> dict[str, tuple[float, f
         event = Event("passed", "unit", commit, now(), WHO, "ci")
         take("append", Ledger(ours, "origin").append, event)
         take("names", ours.text, "ls-tree", "-r", "--name-only", REF)
-    config = Config(scratch, "toy", (3, 11), Folder(scratch), "", STAGES)
+    config = Config(scratch, "toy", (3, 11), Folder(scratch), "", STAGES, {})
     production = STAGES["production"]
     (ours.root / "delivery").mkdir()
     (ours.root / "delivery" / "x").touch()

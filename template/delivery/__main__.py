@@ -11,6 +11,8 @@ from . import (
     board,
     commands,
     decisions,
+    deployments,
+    drift,
     export,
     pipeline,
     security,
@@ -18,8 +20,9 @@ from . import (
     tools,
     verify,
     view,
+    walk,
 )
-from .errors import DeliveryError, UsageError
+from .errors import DeliveryError, Refused, UsageError
 from .project import Project
 
 
@@ -31,7 +34,13 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 done, 1 failed, 2 wrong use, 3 refused by a gate, 130 interrupted.",
     )
     sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    sub.add_parser("walk", help="walk the commit through every stage, from where it stopped")
+    way = sub.add_parser("walk", help="walk the commit through every stage, from where it stopped")
+    way.add_argument("--from", dest="first", metavar="STAGE", help="again from this stage on")
+    way.add_argument("--to", dest="last", metavar="STAGE", help="no further than this stage")
+    way.add_argument("--only", action="append", metavar="STAGE", help="only this, again; repeat it")
+    way.add_argument("--jobs", type=int, metavar="N", help="stages at a time; default: the cores")
+    way.add_argument("--strict-budgets", action="store_true", help="over its budget is red, too")
+    way.add_argument("--dry-run", action="store_true", help="tell what would run, and why")
     run = sub.add_parser("run", help="run one stage for the commit, if its gate lets it")
     run.add_argument("stage", metavar="STAGE")
     now = sub.add_parser("status", help="what each environment runs, since when, and what is next")
@@ -89,7 +98,10 @@ def parser() -> argparse.ArgumentParser:
     why.add_argument("--json", action="store_true", help="for scripts")
     sub.add_parser("sync", help="bring this ledger and the remote's together")
     proof = sub.add_parser("verify", help="look for what was changed in the ledger, or is missing")
-    proof.add_argument("--json", action="store_true", help="for scripts")
+    either = proof.add_mutually_exclusive_group()
+    either.add_argument("--json", action="store_true", help="for scripts")
+    ask = "ask every host, instead, whether it runs what the ledger says"
+    either.add_argument("--hosts", action="store_true", help=ask)
     bundle = sub.add_parser("export", help="all that happened to an artifact: an in-toto bundle")
     bundle.add_argument("artifact", nargs="?", metavar="VERSION", help="printed")
     bundle.add_argument("--all", type=Path, metavar="FOLDER", help="a file for every artifact")
@@ -115,6 +127,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_parser("publish", help="(in tox) put the artifact into the index")
     install = sub.add_parser("install", help="install the artifact from the index, afresh")
     install.add_argument("folder", type=Path, metavar="FOLDER")
+    sub.add_parser("performance", help="(in exec) ask what is deployed, compare with the limits")
     execute = sub.add_parser("exec", help="run a command told what is under test in an environment")
     execute.add_argument("environment", metavar="ENV")
     execute.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND")
@@ -124,14 +137,15 @@ def parser() -> argparse.ArgumentParser:
 def dispatch(project: Project, args: argparse.Namespace) -> int:
     """Do what the command line asks for; return the exit status."""
     if args.command == "walk":
-        return 0 if pipeline.walk(project) else 1
+        strict, only = args.strict_budgets, tuple(args.only or ())
+        options = walk.Options(args.first, args.last, only, args.jobs, strict)
+        if args.dry_run:
+            return 0 if walk.foretell(project, options) else Refused.status
+        return 0 if walk.walk(project, options) else 1
     if args.command == "run":
-        if args.stage not in project.config.stages:
-            raise UsageError(
-                f"no stage {args.stage!r} (delivery.toml has: {', '.join(project.config.stages)})"
-            )
-        return 0 if pipeline.run(project, project.config.stages[args.stage]) else 1
-    if args.command in ("deploy", "rollback", "restore", "stop"):
+        return 0 if pipeline.run(project, [project.config.stage(args.stage)]) else 1
+    hosts = args.command == "verify" and args.hosts
+    if hosts or args.command in ("deploy", "rollback", "restore", "stop"):
         if not project.config.environments:
             raise UsageError("no stage in delivery.toml has an environment: nothing is deployed")
         if tools.ansible_playbook() is None:
@@ -150,8 +164,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         case "template":
             commands.template(project, args.update)
         case "lock":
-            options = [f"--upgrade-package={name}" for name in args.upgrade_package]
-            commands.lock(project, options + ["--upgrade"] * args.upgrade, args.cool_off)
+            newer = [f"--upgrade-package={name}" for name in args.upgrade_package]
+            commands.lock(project, newer + ["--upgrade"] * args.upgrade, args.cool_off)
         case "build":
             commands.build(project)
         case "inspect":
@@ -165,9 +179,9 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         case "install":
             commands.install(project, args.folder)
         case "deploy":
-            commands.deploy(project, args.environment, args.artifact, args.force, args.reason)
+            deployments.deploy(project, args.environment, args.artifact, args.force, args.reason)
         case "rollback":
-            commands.rollback(project, args.environment, args.artifact, args.reason)
+            deployments.rollback(project, args.environment, args.artifact, args.reason)
         case "approve":
             decisions.approve(project, args.artifact, args.environment, args.reason)
         case "revoke":
@@ -176,27 +190,32 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             return decisions.why(project, args.artifact, args.environment, args.json)
         case "sync":
             project.ledger.sync()
+        case "verify" if args.hosts:
+            return 0 if drift.verify(project) else 1
         case "verify":
             return verify.verify(project, args.json)
         case "export":
             export.export(project, args.artifact, args.all)
         case "restore":
-            commands.restore(project, args.environment)
+            deployments.restore(project, args.environment)
         case "stop":
-            commands.stop(
+            deployments.stop(
                 project, args.environments or list(project.config.environments), args.remove
             )
+        case "performance":
+            deployments.perform(project)
         case "exec":
             command = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
             if not command:
                 raise UsageError("exec needs a command: python -m delivery exec ENV -- COMMAND")
-            return commands.execute(project, args.environment, command)
+            return deployments.execute(project, args.environment, command)
     return 0
 
 
 def _with_ansible(project: Project, args: argparse.Namespace) -> int:
     """Run this very command again inside the tox environment that has Ansible."""
-    names = [args.environment] if "environment" in args else args.environments
+    one, some = vars(args).get("environment"), vars(args).get("environments")
+    names = [one] if one else some
     stages = [project.config.stage_of(name) for name in names or project.config.environments]
     return tools.inside(project.config.root, stages[-1].name, sys.argv[1:])
 

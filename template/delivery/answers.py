@@ -15,8 +15,9 @@ from .errors import UsageError
 from .event import Event
 from .git import Git
 from .history import commit_of
+from .progress import WIDTH
 from .project import Project
-from .report import WIDTH, Line, ago, title, who
+from .report import ago, title, who
 from .view import count, line, moment, paint, show, show_json
 
 

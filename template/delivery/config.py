@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,25 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a path of the deployed service has to bear.
+
+    Attributes:
+        rate: requests a second.
+        p50: what half of them may take, in milliseconds.
+        p95: what 95 of 100 may take, in milliseconds.
+        p99: what 99 of 100 may take, in milliseconds.
+        seconds: for how long it is asked.
+    """
+
+    rate: float
+    p50: float
+    p95: float
+    p99: float
+    seconds: float = 3.0
+
+
+@dataclass(frozen=True)
 class Config:
     """The pipeline of one project.
 
@@ -57,6 +77,7 @@ class Config:
         remote: the git remote the ledger is shared through; empty: it stays in this clone.
         stages: the stages by name, in the pipeline's order.
         cool_off: days that a release has to be old before a lock takes it; 0: any.
+        performance: the limits of the paths that the stage of that name asks for.
     """
 
     root: Path
@@ -65,7 +86,21 @@ class Config:
     index: Index
     remote: str
     stages: Mapping[str, Stage]
+    performance: Mapping[str, Limits]
     cool_off: float = 0
+
+    def stage(self, name: str) -> Stage:
+        """Return the stage of a name, or of the beginning of one that no other stage has.
+
+        Raises:
+            UsageError: there is none, or more than one.
+        """
+        found = [known for known in self.stages if known.startswith(name)]
+        if name in self.stages or (name and len(found) == 1):
+            return self.stages[name if name in self.stages else found[0]]
+        what = f"{name!r} is short for {' and '.join(found)}" if name and found else ""
+        known = ", ".join(self.stages)
+        raise UsageError(f"{what or f'no stage {name!r}'} (delivery.toml has: {known})")
 
     def stage_of(self, environment: str) -> Stage:
         """Return the stage that deploys to ``environment``.
@@ -105,12 +140,8 @@ def load(root: Path) -> Config:
     """
     project = _parse(root / "pyproject.toml").get("project", {})
     table = _parse(root / "delivery.toml")
-    _check(
-        table,
-        {"index": str, "ledger": dict, "lock": dict, "stages": dict},
-        "delivery.toml",
-        ("index", "stages"),
-    )
+    tables = {"ledger": dict, "lock": dict, "performance": dict, "stages": dict}
+    _check(table, {"index": str, **tables}, "delivery.toml", ("index", "stages"))
     ledger = table.get("ledger", {})
     _check(ledger, {"remote": str}, "delivery.toml [ledger]")
     lock = table.get("lock", {})
@@ -126,6 +157,7 @@ def load(root: Path) -> Config:
         remote=os.environ.get("DELIVERY_LEDGER_REMOTE", ledger.get("remote", "")),
         stages=_stages(table["stages"]),
         cool_off=lock.get("cool-off", 0),
+        performance=_limits(table.get("performance", {})),
     )
 
 
@@ -156,6 +188,21 @@ def _check(table: Any, keys: Mapping[str, Any], place: str, required: tuple[str,
             raise UsageError(f"{place}: {key} is missing")
 
 
+def _limits(tables: Mapping[str, Any]) -> dict[str, Limits]:
+    keys = {field.name: (int, float) for field in fields(Limits)}
+    limits: dict[str, Limits] = {}
+    for path, table in tables.items():
+        place = f'delivery.toml [performance."{path}"]'
+        if not path.startswith("/"):
+            raise UsageError(f"{place}: a path begins with /")
+        _check(table, keys, place, ("rate", "p50", "p95", "p99"))
+        for key, value in table.items():
+            if not 0 < value < math.inf:
+                raise UsageError(f"{place}: {key} is more than 0, not {value}")
+        limits[path] = Limits(**table)
+    return limits
+
+
 def _stages(tables: Mapping[str, Any]) -> dict[str, Stage]:
     keys = {
         "budget": (int, float),
@@ -172,7 +219,7 @@ def _stages(tables: Mapping[str, Any]) -> dict[str, Stage]:
         if not STAGE_NAME.fullmatch(name):
             raise UsageError(f"{place}: a stage's name is lower-case letters, digits and dashes")
         _check(table, keys, place, ("budget",))
-        if table["budget"] <= 0:
+        if not 0 < table["budget"] < math.inf:
             raise UsageError(f"{place}: budget is seconds, more than 0, not {table['budget']}")
         _approval(table, place)
         needs = tuple(table.get("needs", ()))

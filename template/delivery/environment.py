@@ -80,6 +80,19 @@ def stop(config: Config, environment: str, remove: bool = False) -> dict[str, An
     return _play(config, environment, "deploy.yml", {"service_state": state})
 
 
+def look(config: Config, environment: str) -> dict[str, Any]:
+    """Return what is live on each host of an environment, and change nothing there.
+
+    Returns:
+        By host ``version``, ``sha256`` and ``url`` of what its journal calls live, and ``changed``:
+        whether it runs. A host that cannot be asked is not ``ok``, and has a ``reason``.
+
+    Raises:
+        DeliveryError: no host said anything.
+    """
+    return _play(config, environment, "verify.yml", {}, whole=False)
+
+
 def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:
     """Return what ``/version`` says at ``url``; None when nothing answers in ``seconds``."""
     # No proxy: a pipeline asks its environments directly.
@@ -93,9 +106,17 @@ def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:
 
 
 def _play(
-    config: Config, environment: str, playbook: str, variables: dict[str, Any]
+    config: Config,
+    environment: str,
+    playbook: str,
+    variables: dict[str, Any],
+    whole: bool = True,
 ) -> dict[str, Any]:
-    """Run a playbook on an environment's inventory and return the hosts' results."""
+    """Run a playbook on an environment's inventory and return the hosts' results.
+
+    Args:
+        whole: whether a host that fails is an error.
+    """
     ansible, folder = ansible_playbook(), config.root / "delivery"
     if ansible is None:
         raise DeliveryError(
@@ -129,7 +150,7 @@ def _play(
     reasons = dict.fromkeys(
         why if why.startswith("canar") else f"{host}: {why}" for host, why in told.items()
     )
-    if done.returncode or reasons or not hosts:
+    if not hosts or (whole and (done.returncode or reasons)):
         if done.stdout and not reasons:
             sys.stderr.buffer.write(done.stdout)
         what = f"{playbook} ended with status {done.returncode} in {environment}"

@@ -1,291 +1,228 @@
-"""Run a stage, or walk a commit through all of them."""
+"""Run stages for the commit that is checked out, beside each other where the table allows.
+
+A stage starts when all that it needs has passed. One that deploys runs alone, and none after it in
+the table overtakes it. Verdicts are recorded and shown in the table's order, whichever ended first.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import shutil
-import signal
-import subprocess
-import time
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from types import FrameType
-from typing import BinaryIO
 
-from . import environment, gate, report, tools
-from .artifact import Artifact
-from .config import BUILD, Stage
-from .errors import DeliveryError, Refused
+from . import progress, report, tools
+from .attempt import Attempt
+from .config import Stage
+from .errors import DeliveryError
 from .event import Event
+from .process import Processes
 from .project import Project
 
-TAIL = 15  # lines of a red stage's log that are shown
-PATIENCE = 20.0  # seconds an interrupted stage has for its own end, a deploy above all
-SAID = "delivery: "  # how this package's own errors begin
-TOX_END = re.compile(r"^ +[a-z0-9-]+: FAIL|^ +evaluation failed")
-TOX_EXIT = re.compile(r"^\S+: exit (-?\d+) \(\S+ seconds\) .*?> (.*) pid=\d+$")
+TICK = 0.1  # seconds between two looks of a terminal at what runs
+Passed = Callable[[Stage], Event | None]
 
 
-def run(project: Project, stage: Stage) -> bool:
-    """Ask the gate, run a stage's tox environment, time it, record the verdict.
+def run(
+    project: Project,
+    stages: Iterable[Stage],
+    jobs: int | None = None,
+    strict: bool = False,
+    passed: Passed = lambda stage: None,
+) -> bool:
+    """Ask each stage's gate, run its tox environment, time it, record the verdict.
+
+    When a stage is red no other starts; those beside it run to their own end, so that each verdict
+    in the ledger is a true one.
 
     Args:
-        project: the project; the commit that is checked out is what the stage runs for.
-        stage: the stage.
+        project: the project; the commit that is checked out is what the stages run for.
+        stages: the stages, in the table's order.
+        jobs: how many may run at a time; None for as many as there are cores.
+        strict: whether a stage that takes longer than its budget is red.
+        passed: returns the event that makes running a stage again needless, if there is one.
 
     Returns:
-        Whether the stage passed. A stage that has to run tests and ran none has not.
-
-    Raises:
-        Refused: the work tree is dirty, or the gate is shut.
-        DeliveryError: the stage could not be started.
-        KeyboardInterrupt: it was interrupted; the ledger says so.
-    """
-    attempt = _prepare(project, stage)
-    line = report.Line(stage.name, stage.budget)
-    started = time.monotonic()
-    try:
-        problem = _execute(project, attempt, line.tick)
-    except KeyboardInterrupt:
-        problem = "interrupted"
-    seconds = round(time.monotonic() - started, 2)
-    tests = _tests(attempt.reports)
-    if problem is None and stage.tests and not tests:
-        problem = "no test ran"
-    project.record(
-        "failed" if problem else "passed",
-        stage.name,
-        project.artifact(attempt.commit) if stage.name == BUILD else attempt.artifact,
-        commit=attempt.commit,
-        attempt=attempt.number,
-        seconds=seconds,
-        environment=stage.environment,
-        reason=problem,
-    )
-    counted = f"{tests} test{'s' if tests > 1 else ''}" if tests else ""
-    line.end("FAILED" if problem else "passed", seconds, counted)
-    _explain(attempt.log, problem, project.config.root)
-    if problem == "interrupted":
-        raise KeyboardInterrupt
-    return problem is None
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One try of a stage: for which commit and artifact, and where its log and reports go."""
-
-    stage: Stage
-    commit: str
-    artifact: Artifact | None
-    number: int
-    log: Path
-    reports: Path
-
-
-def _prepare(project: Project, stage: Stage) -> Attempt:
-    """Ask the gate, and make the places a stage needs."""
-    project.git.refuse_dirty()
-    project.ledger.sync()
-    commit, artifact, folder = (
-        project.git.head(),
-        project.artifact(),
-        project.config.root / ".delivery",
-    )
-    gate.check(project.config, project.ledger, stage, commit, artifact.sha256 if artifact else None)
-    if not stage.artifact or stage.name == BUILD:
-        artifact = None
-    if artifact:
-        project.wheel(artifact)
-    before = project.ledger.events(event=("passed", "failed"), stage=stage.name, about=commit)
-    number = len(before) + 1
-    log = folder / "logs" / commit[:12] / f"{stage.name}.{number}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    reports = folder / "reports" / stage.name
-    shutil.rmtree(reports, ignore_errors=True)
-    reports.mkdir(parents=True)
-    return Attempt(stage, commit, artifact, number, log, reports)
-
-
-def walk(project: Project) -> bool:
-    """Walk the commit that is checked out through every stage; stop at the first red one.
-
-    What passed before for this commit is not run again, except that the last environment has to
-    answer with this commit's artifact.
-
-    Returns:
-        Whether the commit is through.
+        Whether all have passed. A stage that has to run tests and ran none has not.
 
     Raises:
         Refused: the work tree is dirty, or a gate is shut.
-        DeliveryError: a stage could not be started.
+        UsageError: a stage has no tox environment.
+        DeliveryError: a stage could not be started, or the ledger could not be written.
+        KeyboardInterrupt: it was interrupted; the ledger says so of what ran.
     """
+    turns = [Turn(stage) for stage in stages]
     project.git.refuse_dirty()
-    project.ledger.sync()
-    commit = project.git.head()
-    print(report.title(project.config.name, commit, project.git.subject(commit)), flush=True)
-    for stage in project.config.stages.values():
-        before = _done(project, stage, commit)
-        if before:
-            note = f"before, {report.ago(before.at)}"
-            report.Line(stage.name, stage.budget).end("passed", before.seconds or 0, note)
-        elif not run(project, stage):
-            return False
-    for environment_name in reversed(project.config.environments):
-        live = project.live(environment_name)
-        if live:
-            print(f"\n{live.version} is in {environment_name}: {live.url}/")
-            return True
-    made = project.artifact()
-    if made:
-        wanted = f"{project.config.name}=={made.version}"
-        print(f"\npip install --extra-index-url {project.config.index.url} {wanted}")
-    return True
+    tools.check_environments(project.config.root, [turn.stage.name for turn in turns])
+    tools.tox(project.config.root)  # whatever it lacks is said before anything begins
+    return Round(project, turns, jobs or cores(), strict, passed).go()
 
 
-def _done(project: Project, stage: Stage, commit: str) -> Event | None:
-    """Return the event that makes running ``stage`` again needless, if there is one."""
-    artifact = project.artifact()
-    about = artifact.sha256 if artifact and stage.artifact else commit
-    events = project.ledger.events(event=("passed", "failed"), stage=stage.name, about=about)
-    if not events or events[-1].event != "passed":
-        return None
-    if stage.name == BUILD and not (artifact and _kept(project, artifact)):
-        return None
-    if stage.environment and stage.environment == project.config.environments[-1]:
-        live = project.live(stage.environment)
-        said = environment.answers(live.url) if live and live.url else None
-        if not said or not artifact or said.get("sha256") != artifact.sha256:
-            return None
-    return events[-1]
-
-
-def _kept(project: Project, artifact: Artifact) -> bool:
-    with contextlib.suppress(DeliveryError):
-        return bool(project.config.index.fetch(project.config.name, artifact))
-    with contextlib.suppress(DeliveryError):
-        return bool(project.wheel(artifact))
-    return False
-
-
-def _execute(project: Project, attempt: Attempt, tick: Callable[[float], None]) -> str | None:
-    """Run a stage's tox environment, telling ``tick`` the seconds; return why it is red."""
-    tox = [
-        *tools.tox(project.config.root),
-        "run",
-        "--no-list-dependencies",
-        "--colored",
-        "no",
-        "-e",
-    ]
-    env = {**os.environ, "DELIVERY_STAGE": attempt.stage.name}
-    if attempt.artifact:
-        env["DELIVERY_SHA256"] = attempt.artifact.sha256
-    with attempt.log.open("wb") as out:
-        status = _wait([*tox, attempt.stage.name], project.config.root, env, out, tick)
-    if status:
-        return _reason(attempt.log)
-    if not attempt.stage.environment:
-        # Such a stage reads the work tree: what it says is about the commit only if they agree.
-        if project.git.head() != attempt.commit:
-            return "another commit was checked out while the stage ran"
-        with contextlib.suppress(Refused):
-            project.git.refuse_dirty()
-            return None
-        return "the work tree changed while the stage ran: git status shows it"
-    return None
-
-
-def _wait(
-    command: list[str],
-    root: Path,
-    env: dict[str, str],
-    out: BinaryIO,
-    tick: Callable[[float], None],
-) -> int:
-    """Run a command to its end; return its exit status."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    started = time.monotonic()
+def cores() -> int:
+    """Return how many cores this process may use."""
     try:
-        # A process group of its own: an interrupt comes to us, and we see to the end of it all.
-        process = subprocess.Popen(
-            command,
-            cwd=root,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            process_group=0,
-        )
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
+@dataclass
+class Turn:
+    """A stage's turn in a round, and what came of it so far.
+
+    Attributes:
+        stage: the stage.
+        attempt: what runs, or ran.
+        before: the event that made that needless.
+        told: whether it is recorded and shown.
+    """
+
+    stage: Stage
+    attempt: Attempt | None = None
+    before: Event | None = None
+    told: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has had its turn, or is having it."""
+        return self.attempt is not None or self.before is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether what came of it is known."""
+        return self.begun and (self.attempt is None or self.attempt.seconds is not None)
+
+
+@dataclass
+class Round:
+    """Stages on their way, each in its turn."""
+
+    project: Project
+    turns: list[Turn]
+    jobs: int
+    strict: bool
+    passed: Passed
+
+    def __post_init__(self) -> None:
+        self.processes = Processes()
+        self.screen = progress.Screen()
+        self.stopped = False  # no other stage starts
+        self.error: DeliveryError | None = None  # what stopped it, unless a red stage did
+
+    def go(self) -> bool:
+        """Let every stage have its turn; return whether all have passed."""
+        with self.processes.listening():
+            try:
+                self._loop()
+            except BaseException:
+                self._break_off()
+                raise
+        if self.error:
+            raise self.error
+        return all(turn.told and not (turn.attempt and turn.attempt.problem) for turn in self.turns)
+
+    def _loop(self) -> None:
+        self._start()
+        while self.processes.running:
+            ended = self.processes.wait(TICK if self.screen.live else None)
+            if ended:
+                self._close(*ended)
+                self._tell()
+                self._start()
+            self._show()
+
+    def _start(self) -> None:
+        """Start all that may start now."""
+        while turn := self._next():
+            try:
+                turn.before = self.passed(turn.stage)
+                if not turn.before:
+                    self._begin(turn)
+            except DeliveryError as error:
+                self._stop(error)
+            self._tell()
+
+    def _next(self) -> Turn | None:
+        """Return the first stage that may start now."""
+        if self.processes.interrupted:
+            raise KeyboardInterrupt
+        if self.stopped or len(self.processes.running) >= self.jobs:
+            return None
+        ahead: list[Stage] = []  # what has not been recorded yet
+        for turn in self.turns:
+            if not turn.begun:
+                if turn.stage.environment and ahead:
+                    return None
+                if not any(stage.name in turn.stage.needs for stage in ahead):
+                    return turn
+            if not turn.told:
+                ahead.append(turn.stage)
+                if turn.stage.environment:
+                    return None
+        return None
+
+    def _begin(self, turn: Turn) -> None:
+        root = self.project.config.root
+        attempt = Attempt.prepare(self.project, turn.stage)
         try:
-            while True:
-                try:
-                    return process.wait(0.1)
-                except subprocess.TimeoutExpired:
-                    tick(time.monotonic() - started)
-        except KeyboardInterrupt:
-            _end(process)
-            raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
+            self.processes.start(
+                turn.stage.name,
+                attempt.command(root),
+                root,
+                attempt.environment(),
+                attempt.log,
+            )
+        except OSError as error:
+            raise DeliveryError(f"{turn.stage.name} cannot be started: {error}") from None
+        turn.attempt = attempt
+        self._show()
 
+    def _close(self, name: str, status: int | None) -> None:
+        for turn in self.turns:
+            if turn.stage.name == name and turn.attempt:
+                turn.attempt.close(self.project, status, self.strict)
+                self.stopped = self.stopped or turn.attempt.problem is not None
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    def _tell(self) -> None:
+        """Record and show what is known, in the table's order."""
+        for turn in self.turns:
+            if turn.told:
+                continue
+            if not turn.ended:
+                if turn.begun or not self.stopped:
+                    return  # its verdict comes first
+                continue  # it has no turn any more
+            turn.told = True
+            if turn.before:
+                note = f"before, {report.ago(turn.before.at)}"
+                seconds = turn.before.seconds or 0
+                self.screen.say(progress.row(turn.stage, "passed", seconds, note))
+            elif turn.attempt:
+                self._record(turn.attempt)
+                self.screen.say(turn.attempt.row(), *turn.attempt.told(self.project.config.root))
 
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt a command and all that it started; insist when something does not end."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(PATIENCE)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _tests(reports: Path) -> int:
-    """Return how many tests ran, by the JUnit XML files in a folder."""
-    count = 0
-    for path in reports.rglob("*.xml"):
+    def _record(self, attempt: Attempt) -> None:
         try:
-            suites = ElementTree.parse(path).getroot()
-        except ElementTree.ParseError:
-            continue
-        for suite in suites.iter("testsuite"):
-            count += int(suite.get("tests", 0)) - int(suite.get("skipped", 0))
-    return count
+            attempt.record(self.project)
+        except DeliveryError as error:
+            # An interrupt from a terminal hits git, too.
+            if self.processes.interrupted and not attempt.recorded(self.project):
+                attempt.record(self.project)
+            else:
+                self._stop(error)
 
+    def _show(self) -> None:
+        on_their_way = [turn.attempt for turn in self.turns if turn.attempt and not turn.told]
+        self.screen.show(*(attempt.row() for attempt in on_their_way))
 
-def _lines(log: Path) -> list[str]:
-    """Return a log's lines, tox's account of a failed command as a short one."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    # tox's own last words only repeat that it failed.
-    while lines and (not lines[-1].strip() or TOX_END.search(lines[-1])):
-        lines.pop()
-    return [TOX_EXIT.sub(r"\2 exited with status \1", line) for line in lines]
+    def _stop(self, error: DeliveryError) -> None:
+        self.stopped = True
+        self.error = self.error or error
 
-
-def _reason(log: Path) -> str:
-    """Return why a stage failed, in one line: what this package said, else the last line."""
-    lines = _lines(log)
-    told = [line.removeprefix(SAID) for line in lines if line.startswith(SAID)]
-    return (told or [line.strip() for line in lines if line.strip()] or ["it said nothing"])[-1]
-
-
-def _explain(log: Path, problem: str | None, root: Path) -> None:
-    """Show a stage's notes and, when it is red, why, and where the rest of its log is."""
-    lines = _lines(log)
-    for note in (line for line in lines if line.startswith("NOTE: ")):
-        print(f"    {note}", flush=True)
-    if problem:
-        print(f"    {problem}")
-        # What this package says of a failure stands for itself; another tool needs its last lines.
-        said = [number for number, line in enumerate(lines) if line.startswith(SAID)]
-        for line in lines[said[-1] + 1 : -1] if said else lines[-TAIL:-1]:
-            print(f"    | {line}".rstrip())
-        print(f"    the whole log: {log.relative_to(root)}", flush=True)
+    def _break_off(self) -> None:
+        """End what runs, and record that it was interrupted."""
+        self.stopped = True
+        names = list(self.processes.running)
+        self.processes.end()
+        for name in names:
+            self._close(name, None)
+        self._tell()

@@ -1,40 +1,8 @@
-"""What a person sees: one line a stage, the environments, the log."""
+"""How times and people are told to a person."""
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
-
-WIDTH = 12
-
-
-class Line:
-    """One stage's line; on a terminal its seconds run.
-
-    Args:
-        name: the stage.
-        budget: what it may take, in seconds.
-    """
-
-    def __init__(self, name: str, budget: float) -> None:
-        self.name, self.budget, self.live = name, budget, sys.stdout.isatty()
-
-    def tick(self, seconds: float) -> None:
-        """Show how long the stage has been running."""
-        if self.live:
-            print(f"\r{self._text('…', seconds)}", end="", flush=True)
-
-    def end(self, verdict: str, seconds: float, note: str = "") -> None:
-        """Show the verdict; a stage over its budget is marked."""
-        over = "over budget" if seconds > self.budget else ""
-        rest = "  ".join(text for text in (over, note) if text)
-        print(
-            f"{chr(13) if self.live else ''}{self._text(verdict, seconds)}  {rest}".rstrip(),
-            flush=True,
-        )
-
-    def _text(self, verdict: str, seconds: float) -> str:
-        return f"  {self.name:<{WIDTH}} {verdict:<7} {seconds:6.1f} s of {self.budget:3g} s"
 
 
 def title(name: str, commit: str, subject: str) -> str:

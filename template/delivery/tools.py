@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
+from collections.abc import Iterable
 from pathlib import Path
 
-from .errors import DeliveryError
+from .errors import DeliveryError, UsageError
 
 TOX = Path("requirements", "tools.txt")
 COPIER = Path("delivery", "copier.txt")
+# What tox makes without a table of its own: Pythons.
+UNTABLED = re.compile(r"(py|pypy|cpython)[\d.]*t?")
 
 
 def tox(root: Path) -> list[str]:
@@ -41,6 +46,38 @@ def uv(root: Path) -> str:
     return found
 
 
+def environ() -> dict[str, str]:
+    """Return our environment as the project's own tox shall see it.
+
+    Where somebody's own tox runs us, the variables it made speak of its folders, not of ours.
+    """
+    theirs = ("TOX_", "_TOX_", "TOXENV")
+    return {name: text for name, text in os.environ.items() if not name.startswith(theirs)}
+
+
+def check_environments(root: Path, names: Iterable[str]) -> None:
+    """See that ``tox.toml`` has the environments of stages.
+
+    Raises:
+        UsageError: it lacks one, or cannot be read.
+    """
+    path = root / "tox.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path} is missing: each stage is one environment in it") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    listed = table.get("env_list", [])
+    known = {*table.get("env", {}), *(name for name in listed if isinstance(name, str))}
+    for name in names:
+        if name not in known and not UNTABLED.fullmatch(name):
+            raise UsageError(
+                f"delivery.toml has the stage {name}, and tox.toml no [env.{name}] that says what"
+                " it runs: add it, or take the stage out"
+            )
+
+
 def copier(root: Path) -> list[str]:
     """Return the command line of the project's own Copier, as `tox` does for tox."""
     return [str(_python(root, COPIER, "copier")), "-m", "copier"]
@@ -48,7 +85,10 @@ def copier(root: Path) -> list[str]:
 
 def _python(root: Path, pins: Path, tool: str) -> Path:
     """Return the Python of the virtual environment that has exactly these pins."""
-    content = (root / pins).read_bytes() + sys.version.encode()
+    try:
+        content = (root / pins).read_bytes() + sys.version.encode()
+    except FileNotFoundError:
+        raise UsageError(f"{root / pins} is missing: it pins {tool}; git log -- {pins}") from None
     name = f"tools-{tool}-{hashlib.sha256(content).hexdigest()[:12]}"
     folder = root / ".delivery" / name
     python, done = folder / "bin" / "python", folder / "complete"
@@ -108,7 +148,7 @@ def inside(root: Path, environment: str, arguments: list[str]) -> int:
     done = subprocess.run(
         [*command, "python", "-m", "delivery", *arguments],
         cwd=root,
-        env=dict(os.environ),
+        env=environ(),
         check=False,
     )
     return done.returncode

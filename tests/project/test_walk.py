@@ -24,6 +24,7 @@ STAGES = [
     "security",
     "publish",
     "acceptance",
+    "performance",
     "production",
 ]
 

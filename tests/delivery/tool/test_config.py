@@ -19,6 +19,7 @@ from .conftest import Toy
         ("[stages.lint]", "[stages.Lint]", "lower-case letters"),
         ("budget = 20", "", "[stages.build]: budget is missing"),
         ("budget = 20", "budget = -1", "more than 0"),
+        ("budget = 20", "budget = nan", "more than 0"),
         ("budget = 20", "budget = true", "budget cannot be True"),
         ('needs = ["lint", "unit"]', 'needs = ["publish"]', "no stage before it"),
         ('needs = ["lint", "unit"]', 'needs = ["build"]', "no stage before it"),
@@ -33,6 +34,8 @@ from .conftest import Toy
             "approval = true\napproval_days = 0",
             "[stages.p]: approval_days is more than 0, not 0",
         ),
+        ("[stages.lint]", '[performance."/"]\nrate = 9\n[stages.lint]', "p50 is missing"),
+        ("[stages.lint]", "[performance.x]\n[stages.lint]", "a path begins with /"),
         ("[stages.lint]", "[ledger]\nremote = 'nowhere'\n[stages.lint]", "no git remote 'nowhere'"),
     ],
 )
@@ -72,6 +75,14 @@ def test_an_older_python_than_the_project_asks_for_is_refused(toy: Toy) -> None:
     ("args", "said"),
     [
         (("run", "brew"), "no stage 'brew' (delivery.toml has: lint, unit, build, publish)"),
+        (("run", ""), "no stage ''"),
+        (("walk", "--from", "brew"), "no stage 'brew'"),
+        (("walk", "--only", "brew", "--dry-run"), "no stage 'brew'"),
+        (("walk", "--from", "build", "--to", "lint"), "lint comes first in delivery.toml"),
+        (("walk", "--only", "lint", "--from", "unit"), "no --from, no --to"),
+        (("walk", "--jobs", "0"), "how many stages may run at a time, not 0"),
+        (("performance",), "SERVICE_URL is not set"),
+        (("verify", "--hosts"), "nothing is deployed"),
         (("deploy", "moon", "--force"), "--force needs --reason"),
         (("exec", "moon"), "exec needs a command"),
         (("exec", "moon", "--", "true"), "no stage deploys to 'moon'"),
@@ -81,3 +92,59 @@ def test_a_wrong_command_line_is_explained(toy: Toy, args: tuple[str, ...], said
     done = toy.delivery(*args)
     assert done.returncode == 2
     assert said in done.stderr
+    assert not (toy.root / ".delivery").exists()
+
+
+def test_the_beginning_of_two_stages_names_is_none(toy: Toy) -> None:
+    toy.write("delivery.toml", 'index = "x"\n[stages.lint]\nbudget = 1\n[stages.link]\nbudget = 1')
+    done = toy.delivery("run", "li")
+    assert done.returncode == 2
+    assert "'li' is short for lint and link" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["walk", "run lint", "walk --dry-run"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[env.unit]", "delivery.toml has the stage lint, and tox.toml no [env.lint]"),
+        ("[env", "tox.toml cannot be read"),
+    ],
+)
+def test_a_stage_without_an_environment_is_named_and_nothing_is_written(
+    toy: Toy, command: str, text: str, said: str
+) -> None:
+    toy.commit(tox_toml=text)
+    done = toy.delivery(*command.split())
+    assert done.returncode == 2
+    assert said in done.stderr and done.stderr.count("\n") == 1
+    assert not (toy.root / ".delivery").exists()
+    assert not toy.git("for-each-ref", "refs/delivery")
+
+
+def test_without_the_pins_of_its_tools_nothing_is_written(toy: Toy) -> None:
+    (toy.root / "requirements" / "tools.txt").unlink()
+    toy.commit()
+    done = toy.delivery("walk")
+    assert done.returncode == 2
+    assert "tools.txt is missing: it pins tox" in done.stderr
+    assert not (toy.root / ".delivery").exists()
+
+
+def test_without_a_network_for_the_tools_it_says_so(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PIP", "UV"):
+        monkeypatch.setenv(f"{name}_INDEX_URL", "http://127.0.0.1:9/simple")
+        monkeypatch.setenv(f"{name}_NO_CACHE_DIR", "1")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    done = toy.delivery("walk")
+    assert done.returncode == 1
+    assert "requirements/tools.txt cannot be installed" in done.stderr
+    assert "a package index within reach" in done.stderr
+    assert not toy.git("for-each-ref", "refs/delivery")
+    assert not list((toy.root / ".delivery").iterdir())

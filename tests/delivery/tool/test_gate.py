@@ -223,11 +223,11 @@ def test_a_revocation_says_where_the_artifact_is_live(story: Story) -> None:
 
 
 def test_nobody_rolls_back_to_what_was_revoked(story: Story) -> None:
-    from delivery import commands
+    from delivery import deployments
 
     story.toy.delivery("revoke", story.version)
     with pytest.raises(Refused, match="was revoked by"):
-        commands.rollback(story.project, "production", story.version, None)
+        deployments.rollback(story.project, "production", story.version, None)
 
 
 def test_a_shut_gate_is_status_3_and_one_sentence(story: Story) -> None:

@@ -264,31 +264,30 @@ def running(pid: int) -> bool:
 
 @pytest.mark.parametrize("signal_name", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("to_the_group", [True, False], ids=["terminal", "process"])
-def test_an_interrupted_stage_is_told_truly_and_nothing_runs_on(
+def test_interrupted_stages_are_told_truly_and_nothing_runs_on(
     ready: Toy, signal_name: str, to_the_group: bool
 ) -> None:
-    pid = ready.root / ".delivery" / "pid"
-    ready.commit(
-        lint_py=f"import time, os\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\n"
-        "time.sleep(60)\n"
-    )
+    pids = {name: ready.root / ".delivery" / f"{name}.pid" for name in ("lint", "unit")}
+    code = "import os, time\nopen({!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+    lint, unit = (code.format(str(path)) for path in pids.values())
+    ready.commit(lint_py=lint, unit_py=unit)
     walk = subprocess.Popen(
-        [sys.executable, "-m", "delivery", "walk"],
+        [sys.executable, "-m", "delivery", "walk", "--jobs", "2"],
         cwd=ready.root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    while not (pid.exists() and pid.read_text()):
+    while not all(pid.exists() and pid.read_text() for pid in pids.values()):
         assert walk.poll() is None
         time.sleep(0.05)
     (os.killpg if to_the_group else os.kill)(walk.pid, getattr(signal, signal_name))
-    _, said = walk.communicate(timeout=60)
+    _, said = walk.communicate(timeout=120)
     assert walk.returncode == 130
     assert "interrupted" in said
-    assert ready.log() == ["lint failed"]
-    assert not running(int(pid.read_text()))
+    assert ready.log() == ["lint failed", "unit failed"]
+    assert not [pid for pid in pids.values() if running(int(pid.read_text()))]
 
 
 def test_without_a_git_identity_the_ledger_names_the_login(
