@@ -31,14 +31,26 @@ def parser() -> argparse.ArgumentParser:
     between.add_argument("other", metavar="ENV")
     dora = sub.add_parser("metrics", help="lead time, frequency, failure rate, time to restore")
     dora.add_argument("environment", nargs="?", metavar="ENV", help="default: the last one")
-    dora.add_argument("--days", type=int, default=board.DAYS, help="how far back; default: %(default)s")
+    dora.add_argument(
+        "--days", type=int, default=board.DAYS, help="how far back; default: %(default)s"
+    )
     wall = sub.add_parser("board", help="versions by stages: here, as a page, or on a wall screen")
     wall.add_argument("-n", type=int, default=board.ROWS, metavar="COUNT", dest="limit")
     wall.add_argument("--html", type=Path, metavar="FILE", help="write it as one page")
-    wall.add_argument("--serve", type=int, nargs="?", const=serve.PORT, metavar="PORT",
-                      help="show it in browsers, always fresh; default: %(const)s")
-    wall.add_argument("--bind", default="127.0.0.1", metavar="ADDRESS",
-                      help="where --serve listens; default: %(default)s")
+    wall.add_argument(
+        "--serve",
+        type=int,
+        nargs="?",
+        const=serve.PORT,
+        metavar="PORT",
+        help="show it in browsers, always fresh; default: %(const)s",
+    )
+    wall.add_argument(
+        "--bind",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="where --serve listens; default: %(default)s",
+    )
     for question in (now, log, between, dora, wall):
         question.add_argument("--json", action="store_true", help="for scripts")
     deploy = sub.add_parser("deploy", help="make an artifact live in an environment")
@@ -93,9 +105,7 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         case "metrics":
             return answers.measure(project, args.environment, args.days, args.json)
         case "board":
-            return serve.board(
-                project, args.limit, args.json, args.html, args.serve, args.bind
-            )
+            return serve.board(project, args.limit, args.json, args.html, args.serve, args.bind)
         case "template":
             commands.template(project, args.update)
         case "build":

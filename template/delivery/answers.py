@@ -16,7 +16,7 @@ from .event import Event
 from .git import Git
 from .history import commit_of
 from .project import Project
-from .report import WIDTH, Line, ago, title, who
+from .report import WIDTH, ago, title, who
 from .view import count, line, moment, paint, show, show_json
 
 
@@ -34,7 +34,10 @@ def status(project: Project, as_json: bool) -> int:
         found = places(project, head)
     if as_json:
         stages = [
-            {"stage": name, **({k: vars(e)[k] for k in ("event", "at", "by", "seconds")} if e else {})}
+            {
+                "stage": name,
+                **({k: vars(e)[k] for k in ("event", "at", "by", "seconds")} if e else {}),
+            }
             for name, e in verdicts.items()
         ]
         told = {"commit": head, "subject": subject, "stages": stages}
@@ -77,11 +80,17 @@ def _place(place: Place) -> list[str]:
         forced = f", {paint('FORCED', 'red')} ({line(live.reason or '')})" if live.forced else ""
         behind = f", {count(place.behind, 'commit')} behind" if place.behind else ""
         since = f"deployed {ago(live.at)} ({moment(live.at)}) by {line(who(live.by))}"
-        lines = ["", f"{paint(place.name, 'bold')}: {line(str(live.version))}, {since}{behind}{forced}"]
+        lines = [
+            "",
+            f"{paint(place.name, 'bold')}: {line(str(live.version))}, {since}{behind}{forced}",
+        ]
         if live.url:
             lines.append(f"  {line(live.url)}/ {_answer(place.answers)}")
     if place.next:
-        waits = place.next.waits or f"waits for you: python -m delivery deploy {place.name} {place.next.version}"
+        waits = (
+            place.next.waits
+            or f"waits for you: python -m delivery deploy {place.name} {place.next.version}"
+        )
         lines.append(f"  next: {line(place.next.version)}: {line(waits)}")
     return lines
 
@@ -89,7 +98,11 @@ def _place(place: Place) -> list[str]:
 def _answer(answers: str | None) -> str:
     if answers == "yes":
         return "answers"
-    wrong = "does not answer" if answers == "no" else f"answers {answers}, which is not what was deployed"
+    wrong = (
+        "does not answer"
+        if answers == "no"
+        else f"answers {answers}, which is not what was deployed"
+    )
     return paint(line(wrong), "red")
 
 
@@ -165,7 +178,9 @@ def diff(project: Project, one: str, other: str, as_json: bool) -> int:
     live = [project.live(name) for name in names]
     for name, event in zip(names, live):
         if event is None:
-            raise UsageError(f"nothing was deployed to {name} yet: python -m delivery deploy {name}")
+            raise UsageError(
+                f"nothing was deployed to {name} yet: python -m delivery deploy {name}"
+            )
     first, second = (event for event in live if event)
     sides = [
         _between(project.git, second.commit, first.commit),
@@ -174,7 +189,12 @@ def diff(project: Project, one: str, other: str, as_json: bool) -> int:
     if as_json:
         show_json(
             [
-                {"environment": name, "version": event.version, "commit": event.commit, "only": only}
+                {
+                    "environment": name,
+                    "version": event.version,
+                    "commit": event.commit,
+                    "only": only,
+                }
                 for name, event, only in zip(names, (first, second), sides)
             ]
         )
@@ -183,7 +203,10 @@ def diff(project: Project, one: str, other: str, as_json: bool) -> int:
     else:
         lines = []
         for name, event, only in zip(names, (first, second), sides):
-            lines.append(f"{paint(name, 'bold')} runs {line(str(event.version))}: {count(len(only), 'commit')} more")
+            lines.append(
+                f"{paint(name, 'bold')} runs {line(str(event.version))}:"
+                f" {count(len(only), 'commit')} more"
+            )
             for entry in only:
                 said = f"{line(entry['subject'])}  ({line(entry['author'])})"
                 lines.append(f"  {paint(entry['commit'][:9], 'amber')}  {said}")

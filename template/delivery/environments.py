@@ -120,7 +120,8 @@ def _next(
         one = Next(str(event.version), event.commit, waits)
         needs = (project.config.stages[need] for need in stage.needs)
         if all(
-            gate.verdict(project.config, project.ledger, need, event.commit, event.sha256) == "passed"
+            gate.verdict(project.config, project.ledger, need, event.commit, event.sha256)
+            == "passed"
             for need in needs
         ):
             return one

@@ -13,12 +13,12 @@ from .event import EVERYWHERE
 from .listing import Entry
 
 DEFINITION = {
-    "change": "an artifact that went live in {place} for the first time; it counts when that was in"
+    "change": "an artifact that went live in {place} for the first time, if that was in"
     " the last {days} days",
     "lead time": "from the first event of its commit until it was live",
     "deployment frequency": "changes in a week",
-    "change failure rate": "the part of them that, while live, was rolled back or revoked, or failed"
-    " its stage; what failed before its cutover was never live",
+    "change failure rate": "the part of them that, while live, was rolled back or revoked, or"
+    " failed its stage; what failed before its cutover was never live",
     "time to restore": "from such a change going live until something else was live there, or it"
     " passed after all",
 }
@@ -154,7 +154,9 @@ def figures(found: Iterable[Change], since: datetime, until: datetime) -> Figure
 def weeks(found: list[Change], until: datetime, count: int) -> list[Figures]:
     """Return the figures of each of the last ``count`` weeks, the oldest first."""
     week = timedelta(weeks=1)
-    return [figures(found, until - (n + 1) * week, until - n * week) for n in reversed(range(count))]
+    return [
+        figures(found, until - (n + 1) * week, until - n * week) for n in reversed(range(count))
+    ]
 
 
 def definition(place: str, days: int) -> dict[str, str]:

@@ -20,7 +20,10 @@ from .report import who
 
 HERE = Path(__file__).parent
 MARKS = {"passed": ("✓", "good"), "failed": ("✗", "bad")}
-LEGEND = "✓ passed · ✗ failed · – not yet · ↩ rolled back · ! forced · ⊘ revoked · ? approval not signed · the box: live there now"
+LEGEND = (
+    "✓ passed · ✗ failed · – not yet · ↩ rolled back · ! forced · ⊘ revoked"
+    " · ? approval not signed · the box: live there now"
+)
 
 
 def render(board: Board, served: bool = False, note: str = "") -> str:
@@ -33,7 +36,9 @@ def render(board: Board, served: bool = False, note: str = "") -> str:
     """
     style = (HERE / "board.css").read_text(encoding="utf-8")
     script = (HERE / "board.js").read_text(encoding="utf-8") if served else ""
-    policy = f"default-src 'none'; style-src '{_digest(style)}'; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; style-src '{_digest(style)}'; base-uri 'none'; form-action 'none'"
+    )
     if served:
         policy += f"; script-src '{_digest(script)}'; connect-src 'self'"
     return Template((HERE / "board.html").read_text(encoding="utf-8")).substitute(
@@ -45,7 +50,8 @@ def render(board: Board, served: bool = False, note: str = "") -> str:
         commit=board.head[:9],
         subject=escape(board.subject),
         asof=_time(board.at.isoformat(), "%Y-%m-%d %H:%M %Z") + escape(note),
-        places="".join(map(_place, board.places)) or "<li>Nothing is deployed by this pipeline.</li>",
+        places="".join(map(_place, board.places))
+        or "<li>Nothing is deployed by this pipeline.</li>",
         columns="".join(
             f'<th role="columnheader" scope="col">{escape(name)}</th>'
             for name in ("version", *board.config.stages)
@@ -166,12 +172,14 @@ def _stream(board: Board) -> str:
         bars.append(
             f'<li{" class=slowest" if step is slowest else ""}><span>{escape(step.stage)}</span>'
             f'<svg aria-hidden="true"><rect class="wait" height="100%" width="{wait:.2f}%"/>'
-            f'<rect class="run" height="100%" x="{min(wait, 99.4):.2f}%" width="{max(run, 0.6):.2f}%"/>'
+            f'<rect class="run" height="100%" x="{min(wait, 99.4):.2f}%"'
+            f' width="{max(run, 0.6):.2f}%"/>'
             f'</svg><span class="said">{said}</span></li>'
         )
     return (
         f'<p class="summary">{view.took(stream.total)}, {int(share)} % of it waiting'
-        f' <span class="soft">(medians of the versions shown)</span></p><ol class="steps">{"".join(bars)}</ol>'
+        f' <span class="soft">(medians of the versions shown)</span></p>'
+        f'<ol class="steps">{"".join(bars)}</ol>'
     )
 
 
@@ -226,11 +234,11 @@ def _events(row: Row) -> str:
 
 
 def _event(event: Event) -> str:
-    anchor = _anchor(event)
+    anchor, at = _anchor(event), _time(event.at, "%Y-%m-%d %H:%M:%S")
     signed = ", signed" if event.envelope else ""
     forced = ", FORCED" if event.forced else ""
     said = f"{escape(event.stage)} {escape(event.event)} by {escape(who(event.by))}{signed}{forced}"
     return (
-        f'<li><details id="d{anchor}"><summary>{_time(event.at, "%Y-%m-%d %H:%M:%S")} {said}</summary>'
+        f'<li><details id="d{anchor}"><summary>{at} {said}</summary>'
         f'<pre id="{anchor}" tabindex="0">{escape(event.statement())}</pre></details></li>'
     )

@@ -94,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Screen
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802, the name the library calls
         """Answer with the page."""
         host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
         if self.server.local and host not in LOOPBACK:

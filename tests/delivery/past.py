@@ -110,7 +110,9 @@ def write(root: Path, events: list[Event]) -> None:
     ).stdout.strip()
     for event in events:
         if event.at[:10] != day:
-            start = f"commit {REF}\ncommitter CI <ci@example.org> {int(event.when.timestamp())} +0000"
+            start = (
+                f"commit {REF}\ncommitter CI <ci@example.org> {int(event.when.timestamp())} +0000"
+            )
             stream += f"{start}\ndata 6\nevents\n".encode()
             stream += b"from %s\n" % parent if parent else b""
             day, parent = event.at[:10], b""
@@ -139,7 +141,9 @@ def _commit(root: Path, work: list[Work]) -> list[str]:
     stream = bytearray()
     for one in work:
         when = f"{int(one.at.timestamp())} +0000"
-        stream += f"commit refs/heads/main\nmark :{one.number}\nauthor {one.author} {when}\n".encode()
+        stream += (
+            f"commit refs/heads/main\nmark :{one.number}\nauthor {one.author} {when}\n".encode()
+        )
         message = one.subject.encode()
         stream += f"committer {one.author} {when}\ndata {len(message)}\n".encode() + message + b"\n"
         stream += b"from refs/heads/main^0\n" if one.number == 1 else b""
@@ -173,7 +177,9 @@ def _events(work: list[Work], hashes: list[str], dice: random.Random) -> Iterato
                 at.isoformat(timespec="microseconds"),
                 CI,
                 "github",
-                *((f"toy-{version}-py3-none-any.whl", version, digest) if made else ()),
+                wheel=f"toy-{version}-py3-none-any.whl" if made else None,
+                version=version if made else None,
+                sha256=digest if made else None,
                 attempt=1,
                 seconds=took,
             )
