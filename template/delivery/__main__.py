@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import answers, board, commands, pipeline, security, serve, tools, view
+from . import answers, board, commands, pipeline, security, tools, view
 from .errors import DeliveryError, UsageError
 from .project import Project
 
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "--serve",
         type=int,
         nargs="?",
-        const=serve.PORT,
+        const=board.PORT,
         metavar="PORT",
         help="show it in browsers, always fresh; default: %(const)s",
     )
@@ -105,6 +105,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         case "metrics":
             return answers.measure(project, args.environment, args.days, args.json)
         case "board":
+            from . import serve  # nothing else needs a web server, and many ask often
+
             return serve.board(project, args.limit, args.json, args.html, args.serve, args.bind)
         case "template":
             commands.template(project, args.update)
