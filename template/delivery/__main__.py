@@ -16,7 +16,6 @@ from . import (
     export,
     pipeline,
     security,
-    serve,
     tools,
     verify,
     view,
@@ -62,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         "--serve",
         type=int,
         nargs="?",
-        const=serve.PORT,
+        const=board.PORT,
         metavar="PORT",
         help="show it in browsers, always fresh; default: %(const)s",
     )
@@ -160,6 +159,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         case "metrics":
             return answers.measure(project, args.environment, args.days, args.json)
         case "board":
+            from . import serve  # nothing else needs a web server, and many ask often
+
             return serve.board(project, args.limit, args.json, args.html, args.serve, args.bind)
         case "template":
             commands.template(project, args.update)

@@ -205,7 +205,8 @@ def diff(project: Project, one: str, other: str, as_json: bool) -> int:
         lines = []
         for name, event, only in zip(names, (first, second), sides):
             lines.append(
-                f"{paint(name, 'bold')} runs {line(str(event.version))}: {count(len(only), 'commit')} more"
+                f"{paint(name, 'bold')} runs {line(str(event.version))}:"
+                f" {count(len(only), 'commit')} more"
             )
             for entry in only:
                 said = f"{line(entry['subject'])}  ({line(entry['author'])})"

@@ -1,5 +1,5 @@
 // On a wall screen: ask for the page again and again; put in what changed, and keep what is open.
-const asked = document.documentElement.outerHTML && location.pathname;
+const asked = location.pathname;
 let seen = null;
 async function refresh() {
   const line = document.getElementById("asof");

@@ -18,6 +18,7 @@ from .stream import Stream, stream
 DAYS = 91
 WEEKS = 13
 ROWS = 20
+PORT = 8300  # where it is served
 
 
 @dataclass(frozen=True)

@@ -87,9 +87,10 @@ class Git:
         Raises:
             UsageError: nothing has been committed yet.
         """
-        if not self.ok("rev-parse", "--verify", "--quiet", "HEAD^{commit}"):
+        found = self._run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        if found.returncode:
             raise UsageError("there is no commit yet: git add -A && git commit")
-        return self.text("rev-parse", "HEAD")
+        return found.stdout.decode().strip()
 
     def subject(self, commit: str) -> str:
         """Return the first line of the commit's message."""
@@ -140,9 +141,10 @@ class Git:
 
     def behind(self, commit: str, head: str) -> int | None:
         """Return how many commits ``commit`` is behind ``head``; None when that is unknown here."""
-        if not re.fullmatch(r"[0-9a-f]{40,64}", commit) or not self.ok("cat-file", "-e", commit):
+        if not re.fullmatch(r"[0-9a-f]{40,64}", commit):
             return None
-        return int(self.text("rev-list", "--count", f"{commit}..{head}"))
+        counted = self._run("rev-list", "--count", f"{commit}..{head}")
+        return None if counted.returncode else int(counted.stdout)
 
 
 def _settings() -> dict[str, str]:

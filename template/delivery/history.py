@@ -59,11 +59,16 @@ class Cell:
             "seconds": self.seconds,
             "over_budget": self.over,
             "live": self.live,
-            "forced": self.forced.reason or True if self.forced else False,
-            "rolled_back": self.undone.reason or True if self.undone else False,
+            "forced": _why(self.forced),
+            "rolled_back": _why(self.undone),
             "approved_by": self.approval.by if self.approval else None,
             "approval_signed": bool(self.approval.envelope) if self.approval else None,
         }
+
+
+def _why(event: Event | None) -> str | bool:
+    """Return the reason of what was done on purpose; True when none is known, False without it."""
+    return bool(event) if event is None or event.reason is None else event.reason
 
 
 @dataclass(frozen=True)
@@ -115,12 +120,12 @@ def rows(project: Project, ledger: Ledger, count: int) -> list[Row]:
     for event in ledger.read(ledger.names(about=tuple(wanted))):
         by_commit.setdefault(event.commit, []).insert(0, event)
     order = list(wanted)
-    found = [
-        _row(stages.values(), commit, events, live, commit_of(ledger, commit))
-        for commit, events in by_commit.items()
+    made = [
+        _row(stages.values(), commit, happened, live, commit_of(ledger, commit))
+        for commit, happened in by_commit.items()
         if commit[:12] in wanted
     ]
-    return sorted(found, key=lambda row: order.index(row.commit[:12]))
+    return sorted(made, key=lambda row: order.index(row.commit[:12]))
 
 
 def _newest(ledger: Ledger, stages: Iterable[Stage], count: int) -> dict[str, None]:

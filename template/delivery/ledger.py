@@ -168,6 +168,6 @@ class Ledger:
             yield from (event for oid in oids if (event := self._events[oid]))
 
     def object(self, name: str) -> Object | None:
-        """Return any object of the repository; None if it is not here. The ledger has to be held."""
+        """Return any object of the repository, None without it; the ledger has to be held."""
         assert self._objects
         return self._objects.one(name)

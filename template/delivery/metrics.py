@@ -13,12 +13,12 @@ from .event import EVERYWHERE
 from .listing import Entry
 
 DEFINITION = {
-    "change": "an artifact that went live in {place} for the first time; it counts when that was in"
+    "change": "an artifact that went live in {place} for the first time, if that was in"
     " the last {days} days",
     "lead time": "from the first event of its commit until it was live",
     "deployment frequency": "changes in a week",
-    "change failure rate": "the part of them that, while live, was rolled back or revoked, or failed"
-    " its stage; what failed before its cutover was never live",
+    "change failure rate": "the part of them that, while live, was rolled back or revoked, or"
+    " failed its stage; what failed before its cutover was never live",
     "time to restore": "from such a change going live until something else was live there, or it"
     " passed after all",
 }

@@ -14,7 +14,7 @@ AT_ONCE = 400  # names asked before an answer is read: they have to fit into a p
 
 
 class Object(NamedTuple):
-    """An object of git: its hash, its kind (``commit``, ``tree``, ``blob``, ``tag``), its content."""
+    """An object of git: its hash, its kind (``commit``, ``tree``, ``blob``), its content."""
 
     oid: str
     kind: str

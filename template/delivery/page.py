@@ -20,7 +20,10 @@ from .report import who
 
 HERE = Path(__file__).parent
 MARKS = {"passed": ("✓", "good"), "failed": ("✗", "bad")}
-LEGEND = "✓ passed · ✗ failed · – not yet · ↩ rolled back · ! forced · ⊘ revoked · ? approval not signed · the box: live there now"
+LEGEND = (
+    "✓ passed · ✗ failed · – not yet · ↩ rolled back · ! forced · ⊘ revoked"
+    " · ? approval not signed · the box: live there now"
+)
 
 
 def render(board: Board, served: bool = False, note: str = "") -> str:
@@ -169,12 +172,14 @@ def _stream(board: Board) -> str:
         bars.append(
             f'<li{" class=slowest" if step is slowest else ""}><span>{escape(step.stage)}</span>'
             f'<svg aria-hidden="true"><rect class="wait" height="100%" width="{wait:.2f}%"/>'
-            f'<rect class="run" height="100%" x="{min(wait, 99.4):.2f}%" width="{max(run, 0.6):.2f}%"/>'
+            f'<rect class="run" height="100%" x="{min(wait, 99.4):.2f}%"'
+            f' width="{max(run, 0.6):.2f}%"/>'
             f'</svg><span class="said">{said}</span></li>'
         )
     return (
         f'<p class="summary">{view.took(stream.total)}, {int(share)} % of it waiting'
-        f' <span class="soft">(medians of the versions shown)</span></p><ol class="steps">{"".join(bars)}</ol>'
+        f' <span class="soft">(medians of the versions shown)</span></p>'
+        f'<ol class="steps">{"".join(bars)}</ol>'
     )
 
 
@@ -229,11 +234,11 @@ def _events(row: Row) -> str:
 
 
 def _event(event: Event) -> str:
-    anchor = _anchor(event)
+    anchor, at = _anchor(event), _time(event.at, "%Y-%m-%d %H:%M:%S")
     signed = ", signed" if event.envelope else ""
     forced = ", FORCED" if event.forced else ""
     said = f"{escape(event.stage)} {escape(event.event)} by {escape(who(event.by))}{signed}{forced}"
     return (
-        f'<li><details id="d{anchor}"><summary>{_time(event.at, "%Y-%m-%d %H:%M:%S")} {said}</summary>'
+        f'<li><details id="d{anchor}"><summary>{at} {said}</summary>'
         f'<pre id="{anchor}" tabindex="0">{escape(event.statement())}</pre></details></li>'
     )

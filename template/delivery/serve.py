@@ -15,7 +15,6 @@ from .errors import DeliveryError, UsageError
 from .project import Project
 from .view import show, show_json
 
-PORT = 8300
 FRESH = 4.0  # seconds a page is good for: the screens ask every five
 SYNC = 30.0  # seconds between two looks at the remote's ledger
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -94,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Screen
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802, the name the library calls
         """Answer with the page."""
         host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
         if self.server.local and host not in LOOPBACK:

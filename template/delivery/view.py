@@ -25,7 +25,8 @@ def settle() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, open to the end
+            setattr(sys, name, nowhere)
         else:
             # Git and file systems may hold bytes that are no UTF-8, which come as lone surrogates.
             with contextlib.suppress(AttributeError):
@@ -109,7 +110,8 @@ def took(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    left, said = int(seconds), []
+    left = int(seconds)
+    said: list[str] = []
     for unit, size in units:
         if left >= size or said:
             said.append(f"{left // size} {unit}" if left // size else "")

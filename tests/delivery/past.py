@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from delivery.event import EVERYWHERE, Event
-from delivery.ledger import REF
+from delivery.chain import REF
 
 PEOPLE = (
     "Ada Lovelace <ada@example.org>",
@@ -177,7 +177,9 @@ def _events(work: list[Work], hashes: list[str], dice: random.Random) -> Iterato
                 at.isoformat(timespec="microseconds"),
                 CI,
                 "github",
-                *((f"toy-{version}-py3-none-any.whl", version, digest) if made else ()),
+                wheel=f"toy-{version}-py3-none-any.whl" if made else None,
+                version=version if made else None,
+                sha256=digest if made else None,
                 attempt=1,
                 seconds=took,
             )

@@ -1,0 +1,224 @@
+"""The questions and the board, over a plausible past."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+
+import pytest
+from delivery.event import Event
+from delivery.git import Git
+from delivery.ledger import Ledger
+from delivery.listing import Entry
+from delivery.metrics import changes, figures
+from selenium import webdriver
+
+from tests.delivery.past import PIPELINE, fill, write
+
+from .conftest import Toy
+
+EVIL = "<script>document.title='evil'</script>"
+
+
+@pytest.fixture()
+def past(toy: Toy) -> Toy:
+    """Return a project with a past of sixty commits, the last of them with an evil subject."""
+    toy.write("delivery.toml", PIPELINE)
+    toy.commit("Describe the pipeline")
+    fill(toy.root, 60, datetime.now(UTC))
+    toy.git("reset", "--quiet", "--hard")
+    evil = toy.commit(EVIL)
+    at = datetime.now(UTC).isoformat(timespec="microseconds")
+    write(toy.root, [Event("failed", "lint", evil, at, EVIL, "x", reason=EVIL, seconds=1.0)])
+    return toy
+
+
+def test_status_tells_versions_distance_and_what_is_next(past: Toy) -> None:
+    done = past.delivery("status", "--json")
+    assert done.returncode == 1  # nothing answers at the address the ledger tells
+    told = json.loads(done.stdout)
+    production = told["environments"][-1]
+    assert production["environment"] == "production" and production["behind"] >= 1
+    assert production["answers"] == "no" and production["since"].endswith("+00:00")
+    assert "production: " + production["version"] in past.delivery("status").stdout
+
+
+def test_the_difference_of_two_environments_is_told_with_authors(past: Toy) -> None:
+    done = past.delivery("diff", "acc", "prod", "--json")
+    first, second = json.loads(done.stdout)
+    assert done.returncode == (first["commit"] != second["commit"])
+    commits = past.git("rev-list", f"{second['commit']}..{first['commit']}").splitlines()
+    assert [one["commit"] for one in first["only"]] == commits
+    assert past.delivery("diff", "prod", "prod").returncode == 0
+
+
+def test_the_log_takes_short_names(past: Toy) -> None:
+    (event,) = json.loads(past.delivery("log", "prod", "-n", "1", "--json").stdout)
+    assert event["stage"] == "production"
+    for name in (event["version"], event["sha256"][:7], event["commit"][:7]):
+        (same,) = json.loads(past.delivery("log", name, "-n", "1", "--json").stdout)
+        assert same["commit"] == event["commit"]
+    done = past.delivery("log", "nothing-like-it")
+    assert done.returncode == 2 and "has to name one artifact" in done.stderr
+
+
+def test_metrics_come_with_their_definition(past: Toy) -> None:
+    done = past.delivery("metrics", "--json")
+    told = json.loads(done.stdout)
+    assert done.returncode == 0 and told["changes"] > 0
+    assert set(told["definition"]) > {"lead time", "time to restore"}
+    assert "change failure rate: the part" in past.delivery("metrics").stdout
+
+
+def names(*told: tuple[int, str, str, str]) -> list[Entry]:
+    """Return entries, newest first, of events given as minute, stage, event and artifact."""
+    made = [
+        Entry("2026/01/05", f"10{minute:02}00000000", stage, event, name * 12, name * 12, "")
+        for minute, stage, event, name in told
+    ]
+    return made[::-1]
+
+
+def test_a_change_that_was_rolled_back_failed_and_was_restored() -> None:
+    found = changes(
+        names(
+            (0, "lint", "passed", "a"),
+            (5, "production", "deployed", "a"),
+            (6, "lint", "passed", "b"),
+            (20, "production", "deployed", "b"),
+            (29, "production", "rolled-back", "b"),
+            (30, "production", "deployed", "a"),
+            (40, "production", "failed", "c"),
+        ),
+        "production",
+    )
+    day = datetime(2026, 1, 5, tzinfo=UTC)
+    result = figures(found, day, day + timedelta(days=7))
+    assert (result.changes, result.failed, result.weekly) == (2, 1, 2.0)
+    assert result.lead.median == (5 + 14) * 30
+    assert result.restore.median == 600
+
+
+def test_the_board_is_a_table_as_wide_as_the_terminal(
+    past: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    lines = past.delivery("board", "-n", "5").stdout.splitlines()
+    assert lines[0].startswith("version") and "●" in "".join(lines)
+    assert max(map(len, lines[:6])) <= 100 and "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize("command", ["status", "log", "board", "metrics"])
+def test_a_pipe_nobody_reads_a_closed_one_and_a_plain_terminal_are_no_error(
+    past: Toy, command: str
+) -> None:
+    python = f"{sys.executable} -m delivery {command}"
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for line in (f"{python} | true", f"{python} >&-", python):
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=past.root, env=plain, capture_output=True, check=False
+        )
+        assert done.stderr == b"", line
+        done.stdout.decode("ascii")
+
+
+def test_a_held_ledger_answers_all_with_one_process(
+    past: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, ...]] = []
+    before = Git.start
+
+    def start(git: Git, *args: str) -> subprocess.Popen[bytes]:
+        started.append(args)
+        return before(git, *args)
+
+    monkeypatch.setattr(Git, "start", start)
+    with Ledger(Git(past.root)).held() as ledger:
+        newest = ledger.events(newest=3)
+        assert ledger.events()[-3:] == newest
+    assert started == [("cat-file", "--batch")]
+
+
+def test_what_the_ledger_says_is_escaped_in_the_page(past: Toy) -> None:
+    assert past.delivery("board", "--html", "board.html").returncode == 0
+    page = (past.root / "board.html").read_text()
+    assert EVIL not in page and "&lt;script&gt;" in page and "<script" not in page
+
+
+def test_a_page_that_cannot_be_written_is_an_error(past: Toy) -> None:
+    done = past.delivery("board", "--html", "nowhere/board.html")
+    assert done.returncode == 1 and "nowhere/board.html cannot be written" in done.stderr
+
+
+@pytest.fixture()
+def browser() -> Iterator[webdriver.Chrome]:
+    """Return a browser that is told nothing but to be quiet."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for flag in ("headless=new", "no-sandbox", "disable-gpu", "hide-scrollbars"):
+        options.add_argument(f"--{flag}")
+    driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
+    yield driver
+    driver.quit()
+
+
+def sized(browser: webdriver.Chrome, width: int, scheme: str) -> None:
+    """Give the page a width and a colour scheme."""
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+@pytest.mark.browser
+def test_the_page_is_accessible_fits_and_leads_to_each_event(
+    past: Toy, browser: webdriver.Chrome
+) -> None:
+    past.delivery("board", "--html", "board.html")
+    browser.get((past.root / "board.html").as_uri())
+    axe = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+    for width in (380, 1280, 2000):
+        for scheme in ("light", "dark"):
+            sized(browser, width, scheme)
+            browser.execute_script(axe)
+            found = browser.execute_async_script("axe.run().then(arguments[0])")
+            wrong = [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]]
+            assert not wrong, (width, scheme)
+            fits = "return document.documentElement.scrollWidth <= innerWidth"
+            assert browser.execute_script(fits), width
+    assert browser.title == "toy: what is where"
+    lost = (
+        "return [...document.querySelectorAll('a')].map(a => a.hash)"
+        ".filter(h => !document.querySelector(h))"
+    )
+    assert browser.execute_script(lost) == []
+    browser.execute_script("document.querySelector('td.is-live a').focus()")
+    browser.switch_to.active_element.send_keys("\n")
+    assert browser.execute_script("return document.querySelector('pre:target').offsetHeight > 0")
+
+
+@pytest.mark.browser
+def test_a_served_board_refreshes_itself_and_stops_on_ctrl_c(
+    past: Toy, browser: webdriver.Chrome
+) -> None:
+    command = [sys.executable, "-m", "delivery", "board", "--serve", "0"]
+    with subprocess.Popen(command, cwd=past.root, stdout=subprocess.PIPE, text=True) as served:
+        assert served.stdout
+        url = served.stdout.readline().split()[4]
+        browser.get(url)
+        events = Ledger(Git(past.root)).events(newest=1)
+        at = (datetime.now(UTC) + timedelta(seconds=1)).isoformat(timespec="microseconds")
+        write(past.root, [replace(events[0], at=at, by="Somebody New")])
+        browser.set_script_timeout(60)
+        browser.execute_async_script(
+            "const done = arguments[0], look = () => document.body.textContent"
+            ".includes('Somebody New') ? done() : setTimeout(look, 100); look()"
+        )
+        served.send_signal(2)
+        assert served.wait(30) == 0
