@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from delivery.event import EVERYWHERE, Event
 from delivery.chain import REF
+from delivery.event import EVERYWHERE, Event
 
 PEOPLE = (
     "Ada Lovelace <ada@example.org>",
