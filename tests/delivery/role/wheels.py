@@ -35,6 +35,13 @@ def healthz():
     return ('500 Sick' if 'TINY_SICK' in os.environ else '200 OK'), b''
 """,
     "slow": "def index(body): time.sleep(2); return '200 OK', b'slow'",
+    "dies late": """
+import threading
+def end():
+    os.kill(os.getppid(), 9)
+    os._exit(1)
+threading.Timer(5, end).start()
+""",
 }
 
 APP = """
@@ -64,11 +71,15 @@ def index(body):
     told["word"] = os.environ.get("TINY_WORD", "")
     return "200 OK", json.dumps(told).encode()
 
+def slow():
+    time.sleep(2)
+    return "200 OK", b"{}"
+
 FAULT
 
 def app(environ, start_response):
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    pages = {"/healthz": healthz, "/version": version}
+    pages = {"/healthz": healthz, "/version": version, "/slow": slow}
     status, text = pages.get(environ["PATH_INFO"], lambda: index(body))()
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(text)))]
     start_response(status, headers)
