@@ -59,7 +59,7 @@ def test_what_is_managed_is_small(default: Path) -> None:
     managed = {name for name in found - pins if not name.startswith(TEAMS_OWN)}
     assert len({name for name in found if not name.startswith("delivery/")}) <= 34
     assert len(found) <= 98
-    assert sum(code_lines(default / name) for name in managed) <= 4100
+    assert sum(code_lines(default / name) for name in managed) <= 4150
     assert max(lines(default / name) for name in managed if name.endswith(".py")) <= 300
 
 
