@@ -8,6 +8,9 @@ cores: a real fleet is faster. Needs root. For each number of hosts, one after t
 loop      scp and ssh of benchmarks/host.sh, host after host
 at once   the role, all hosts in one batch
 batches   the role, one host, then a quarter, then the rest, as it is by default
+
+And how long requests take while a host is cut over (by a rollback, which installs nothing), against
+the same load before.
 """
 
 from __future__ import annotations
@@ -92,6 +95,18 @@ class Fleet:
                 sys.exit(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
+def latency(fleet: Fleet) -> tuple[float, float]:
+    """Return how many milliseconds 99 of 100 requests stay below, before and during a cutover."""
+    service = fleet.service(1)
+    with service.load(service.hosts[0], "--slow=2") as before:
+        time.sleep(10)
+    with service.load(service.hosts[0], "--slow=2") as during:
+        run = service.rollback()["h1"]
+        assert run.code == 0, run.output
+    assert (before["failed"], during["failed"]) == (0, 0), (before, during)
+    return before["p99_ms"], during["p99_ms"]
+
+
 def median(measure: Callable[[], dict[str, float]], times: int) -> dict[str, float]:
     """Return the median of some measurements."""
     found = [measure() for _ in range(times)]
@@ -119,6 +134,7 @@ def main() -> None:
             first = fleet.by_role(max(told.sizes), service_batches=["100%"])
             print(f"first deploy to {max(told.sizes)} bare hosts: {first['all']:.1f} s", flush=True)
             rows = [row(fleet, size, told.times) for size in told.sizes]
+            before, during = latency(fleet)
         server.wait()
     for line in rows:
         line["against one host"] = line["at once"] / rows[0]["at once"]
@@ -127,6 +143,7 @@ def main() -> None:
     print("".join(f"{name:>18}" for name in rows[0]))
     for line in rows:
         print("".join(f"{number:18.2f}" for number in line.values()))
+    print(f"p99 before a cutover {before:.1f} ms, during {during:.1f} ms: {during / before:.2f}")
 
 
 def row(fleet: Fleet, size: int, times: int) -> dict[str, float]:
