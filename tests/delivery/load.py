@@ -1,8 +1,8 @@
 """Load on a service, counted exactly: every request that was sent, and every one that failed.
 
 Half of the clients keep their connection, half open one for each request; every other request is
-a POST of 20 kB. Nothing is retried and nothing forgiven: what is not a 200 with its whole body is
-a failure.
+a POST of 20 kB. Some more clients may ask for a page that takes its time. Nothing is retried and
+nothing forgiven: what is not a 200 with its whole body is a failure.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Load:
         look: Callable[[bytes], str] | None = None,
         pause: float = 0.0,
         at: str = "",
+        slow: int = 0,
     ) -> None:
         parts = urllib.parse.urlsplit(url)
         self.secure, self.at = parts.scheme == "https", at
@@ -90,8 +91,9 @@ class Load:
         self._lock = threading.Lock()
         self.sent = 0
         self._threads = [
-            threading.Thread(target=self._client, args=(number % 2 == 0,), daemon=True)
-            for number in range(clients)
+            threading.Thread(target=self._client, args=(number % 2 == 0, path), daemon=True)
+            for path, many in (("/", clients), ("/slow", slow))
+            for number in range(many)
         ]
 
     def start(self) -> None:
@@ -114,17 +116,17 @@ class Load:
             thread.join(TIMEOUT * 2)
         return self.count
 
-    def _client(self, keep: bool) -> None:
-        """Ask again and again, GET and POST in turn."""
+    def _client(self, keep: bool, path: str) -> None:
+        """Ask for a page again and again, GET and POST in turn."""
         count, connection, turn = Count(), self._connect(), 0
         while not self._stop.is_set():
             turn += 1
             method = "POST" if turn % 2 else "GET"
             count.sent += 1
-            count.kinds[f"{method} {'kept' if keep else 'closed'}"] += 1
+            count.kinds[f"{method} {path} {'kept' if keep else 'closed'}"] += 1
             start, opened = time.monotonic(), connection.sock is not None
             try:
-                body = self._ask(connection, method, keep)
+                body = self._ask(connection, method, path, keep)
                 if self.look:
                     count.seen[self.look(body)] += 1
             except (OSError, http.client.HTTPException, ValueError) as error:
@@ -132,7 +134,8 @@ class Load:
                 kind = "kept" if keep and opened else "new"
                 count.reasons[f"{method} {kind} {type(error).__name__}: {error}"] += 1
                 connection.close()
-            count.milliseconds.append((time.monotonic() - start) * 1000)
+            if path == "/":
+                count.milliseconds.append((time.monotonic() - start) * 1000)
             if not keep:
                 connection.close()
             with self._lock:
@@ -149,13 +152,13 @@ class Load:
         return http.client.HTTPConnection(self.address, self.port, timeout=TIMEOUT)
 
     @staticmethod
-    def _ask(connection: http.client.HTTPConnection, method: str, keep: bool) -> bytes:
-        """Ask for the page, and return the whole answer."""
+    def _ask(connection: http.client.HTTPConnection, method: str, path: str, keep: bool) -> bytes:
+        """Ask for a page, and return the whole answer."""
         headers = {} if keep else {"Connection": "close"}
         if method == "POST":
-            connection.request("POST", "/", BODY, headers | FORM)
+            connection.request("POST", path, BODY, headers | FORM)
         else:
-            connection.request("GET", "/", headers=headers)
+            connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         body = answer.read()
         if answer.status != 200:
@@ -170,9 +173,10 @@ def load(
     look: Callable[[bytes], str] | None = None,
     pause: float = 0.0,
     at: str = "",
+    slow: int = 0,
 ) -> Iterator[Load]:
     """Put a service under load for as long as the block runs."""
-    running = Load(url, clients, look, pause, at)
+    running = Load(url, clients, look, pause, at, slow)
     running.start()
     try:
         yield running
@@ -187,12 +191,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="until standard input ends, if not given")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--at", default="", help="the address that the name of an https URL has")
+    parser.add_argument("--requests", type=int, default=0, help="go on until so many were sent")
+    parser.add_argument("--slow", type=int, default=0, help="clients more, who ask for /slow")
     options = parser.parse_args()
-    with load(options.url, options.clients, at=options.at) as running:
+    with load(options.url, options.clients, at=options.at, slow=options.slow) as running:
         if options.seconds is None:
             sys.stdin.read()
         else:
             time.sleep(options.seconds)
+        running.wait_for(options.requests - running.sent, 280.0)
     count = running.count
     told = {"sent": count.sent, "failed": count.failed, "reasons": count.reasons}
     told |= {

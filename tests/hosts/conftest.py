@@ -88,8 +88,8 @@ class Service:
         words = [ansible, "-i", str(inventory), str(DELIVERY / playbook), "-e", json.dumps(wanted)]
         return [*words, *options]
 
-    def play(self, playbook: str, *options: str, **variables: object) -> dict[str, Run]:
-        """Run a playbook; return what it did on each host."""
+    def start(self, playbook: str, *options: str, **variables: object) -> subprocess.Popen[str]:
+        """Start a playbook, as a terminal would; what it does is for finish() to tell."""
         result = self.work / "result.json"
         result.unlink(missing_ok=True)
         environment = {
@@ -97,21 +97,28 @@ class Service:
             "ANSIBLE_LOCAL_TEMP": str(self.work / "ansible"),
             "DELIVERY_RESULT": str(result),
         }
-        words = self.command(playbook, *options, **variables)
-        done = self.lab.run(
-            words,
+        return self.lab.start(
+            self.command(playbook, *options, **variables),
             environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            # For a machine that has a lot else to do.
-            timeout=900,
         )
+
+    def finish(self, process: subprocess.Popen[str]) -> dict[str, Run]:
+        """Wait for a playbook, and return what it did on each host."""
+        # For a machine that has a lot else to do.
+        output = process.communicate(timeout=900)[0]
+        result = self.work / "result.json"
         told = json.loads(result.read_text()) if result.exists() else {"hosts": {}}
         return {
-            name: Run(done.returncode, done.stdout, told["hosts"].get(name, {}))
+            name: Run(process.returncode, output, told["hosts"].get(name, {}))
             for name in self.names
         }
+
+    def play(self, playbook: str, *options: str, **variables: object) -> dict[str, Run]:
+        """Run a playbook; return what it did on each host."""
+        return self.finish(self.start(playbook, *options, **variables))
 
     def rollback(self, *options: str, **variables: object) -> dict[str, Run]:
         """Go back, as the pipeline does."""
@@ -134,10 +141,10 @@ class Service:
         return told
 
     @contextlib.contextmanager
-    def load(self, host: Host, clients: int = 8, url: str = "") -> Iterator[dict[str, Any]]:
+    def load(self, host: Host, *options: str, url: str = "") -> Iterator[dict[str, Any]]:
         """Put load on a host; what it came to is known when the block has ended."""
         words = [sys.executable, "-m", "tests.delivery.load", url or f"http://{host.address}"]
-        words += [f"--clients={clients}", f"--at={host.address}"]
+        words += [f"--at={host.address}", *options]
         count: dict[str, Any] = {}
         running = self.lab.start(
             words,
@@ -149,7 +156,7 @@ class Service:
         try:
             yield count
         finally:
-            count |= json.loads(running.communicate(timeout=60)[0])
+            count |= json.loads(running.communicate(timeout=300)[0])
 
     def live(self) -> list[str]:
         """Return the version that each host serves."""

@@ -74,7 +74,7 @@ def test_a_host_that_fails_takes_the_whole_attempt_back(three: Service) -> None:
 def test_a_canary_that_fails_its_requests_takes_the_attempt_back(three: Service) -> None:
     before, untouched = three.live(), [journal(host) for host in three.hosts[1:]]
     with contextlib.ExitStack() as loads:
-        counts = [loads.enter_context(three.load(host, 2)) for host in three.hosts]
+        counts = [loads.enter_context(three.load(host, "--clients=2")) for host in three.hosts]
         runs = three.deploy(three.wheel("2.5", "fails every third"), service_bake_seconds=4)
     assert runs["h2"].code != 0
     said = r"canary h2: (3\d[.\d]*) % of \d+ requests failed, h3 and h4 on the old release: 0 %"
@@ -87,7 +87,7 @@ def test_a_canary_that_fails_its_requests_takes_the_attempt_back(three: Service)
 
 def test_a_canary_as_good_as_the_others_goes_on(three: Service) -> None:
     with contextlib.ExitStack() as loads:
-        counts = [loads.enter_context(three.load(host, 2)) for host in three.hosts]
+        counts = [loads.enter_context(three.load(host, "--clients=2")) for host in three.hosts]
         runs = three.deploy(three.wheel("2.6"), service_bake_seconds=3)
     assert runs["h2"].code == 0, runs["h2"].output
     said = r"canary h2: 0 % of \d+ requests failed, h3 and h4 on the old release: 0 %"
@@ -181,7 +181,7 @@ def test_a_balancer_is_told_before_and_after_each_host(three: Service, tmp_path:
     try:
         wait(admin.exists)
         watcher.start()
-        with three.load(three.hosts[0], 4, f"http://{CONTROLLER}:8081") as count:
+        with three.load(three.hosts[0], "--clients=4", url=f"http://{CONTROLLER}:8081") as count:
             runs = three.deploy(three.wheel("3.2"))
             bad = three.deploy(three.wheel("3.3", "500 only"), service_probe_seconds=2)
         last = states(admin)

@@ -111,7 +111,7 @@ def test_a_given_certificate_is_taken_and_its_key_stays_hidden(
 def test_a_renewed_certificate_costs_no_request(secure: Service, tmp_path: Path) -> None:
     authority, given = certified(tmp_path)
     secure.variables |= given
-    with secure.load(secure.hosts[0], 4, f"https://{DOMAIN}") as count:
+    with secure.load(secure.hosts[0], "--clients=4", url=f"https://{DOMAIN}") as count:
         run = secure.deploy(secure.wheel("1.0"))["h2"]
     assert run.ok and run.host["changed"], run.output
     assert ask(secure, authority)["version"] == "1.0"

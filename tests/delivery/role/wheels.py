@@ -42,6 +42,13 @@ def index(body):
     return ('500 Sorry' if turns % 3 == 0 else '200 OK'), b''
 """,
     "slow": "def index(body): time.sleep(2); return '200 OK', b'slow'",
+    "dies late": """
+import threading
+def end():
+    os.kill(os.getppid(), 9)
+    os._exit(1)
+threading.Timer(5, end).start()
+""",
 }
 
 APP = """
@@ -75,18 +82,22 @@ born, lock, seen = time.time(), threading.Lock(), collections.Counter()
 
 def metrics():
     rows = [f"process_start_time_seconds {born}"]
-    for (route, status, slow), number in [*seen.items()]:
+    for (route, status, late), number in [*seen.items()]:
         told = f'route="{route}",status="{status}"'
         rows += [f"http_request_seconds_count{{{told}}} {number}"]
-        rows += [f'http_request_seconds_bucket{{le="0.5",{told}}} {0 if slow else number}']
+        rows += [f'http_request_seconds_bucket{{le="0.5",{told}}} {0 if late else number}']
         rows += [f'http_request_seconds_bucket{{le="+Inf",{told}}} {number}']
     return "200 OK", "\\n".join(rows).encode()
+
+def slow():
+    time.sleep(2)
+    return "200 OK", b"{}"
 
 FAULT
 
 def app(environ, start_response):
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    pages = {"/healthz": healthz, "/version": version, "/metrics": metrics}
+    pages = {"/healthz": healthz, "/version": version, "/metrics": metrics, "/slow": slow}
     start, path = time.monotonic(), environ["PATH_INFO"]
     status, text = pages.get(path, lambda: index(body))()
     with lock:

@@ -17,6 +17,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """Return what the module returns."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments, shell = dict(self._task.args), self._connection._shell
+        put = []
         for name in ("wheel", "requirements"):
             if not (source := arguments.get(name)):
                 continue
@@ -25,6 +26,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 return {**result, "failed": True, "msg": reason}
             target = shell.join_path(shell.tmpdir, os.path.basename(source))
             arguments[name] = self._transfer_file(source, target)
-            self._fixup_perms2((shell.tmpdir, target))
+            put.append(target)
+        if put:
+            # At once, for each call is a way to the host and back.
+            self._fixup_perms2((shell.tmpdir, *put))
         result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         return result

@@ -1,0 +1,167 @@
+"""How long a deploy to many hosts takes, against a bare loop of ssh with the same steps.
+
+    tox run -e scale
+
+The hosts are containers with systemd and sshd on this machine, so what they do they do on the same
+cores: a real fleet is faster. Needs root. For each number of hosts, one after the other:
+
+loop      scp and ssh of benchmarks/host.sh, host after host
+at once   the role, all hosts in one batch
+batches   the role, one host, then a quarter, then the rest, as it is by default
+
+And how long requests take while a host is cut over (by a rollback, which installs nothing), against
+the same load before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.delivery.role.conftest import ROLE
+from tests.delivery.role.wheels import NAME, REQUIREMENTS
+from tests.hosts.base import base
+from tests.hosts.conftest import CACHE, INDEX, Service
+from tests.hosts.host import CONTROLLER, Host
+from tests.hosts.index import fill
+from tests.hosts.lab import ALIVE, SSH, Lab
+
+SCRIPT = Path(__file__).with_name("host.sh")
+SIZES = (1, 2, 4, 8, 16)
+
+
+class Fleet:
+    """Hosts to deploy to, as many as are asked for; every deploy is of a version of its own."""
+
+    def __init__(self, lab: Lab, work: Path) -> None:
+        self.lab, self.work, self.number = lab, work, 0
+
+    def service(self, size: int) -> Service:
+        """Return the service on the first hosts."""
+        folder = self.work / str(size)
+        folder.mkdir(exist_ok=True)
+        return Service(self.lab, folder, tuple(host.name for host in self.lab.hosts[:size]))
+
+    def version(self) -> str:
+        """Return the next version."""
+        self.number += 1
+        return f"1.{self.number}"
+
+    def by_role(self, size: int, **variables: Any) -> dict[str, float]:
+        """Deploy by the role; return how many seconds that took, in all and on a host."""
+        service, version = self.service(size), self.version()
+        what = service.wheel(version)
+        start = time.monotonic()
+        runs = service.deploy(what, **variables)
+        took = time.monotonic() - start
+        if any(run.code or not run.host["changed"] for run in runs.values()):
+            sys.exit(next(iter(runs.values())).output)
+        assert set(service.live()) == {version}
+        there = [sum(run.host["seconds"].values()) for run in runs.values()]
+        return {"all": took, "host": statistics.median(there)}
+
+    def by_loop(self, size: int) -> dict[str, float]:
+        """Deploy by ssh, host after host; return how many seconds that took."""
+        service, version = self.service(size), self.version()
+        what = service.wheel(version)
+        options = shlex.split(f"-i {self.lab.key} -o BatchMode=yes {SSH} {ALIVE}")
+        start = time.monotonic()
+        for host in service.hosts:
+            self.over_ssh(host, options, [SCRIPT, what.path, REQUIREMENTS], what.sha256, version)
+        took = time.monotonic() - start
+        assert set(service.live()) == {version}
+        return {"all": took}
+
+    def over_ssh(
+        self, host: Host, options: list[str], files: list[Path], sha256: str, version: str
+    ) -> None:
+        """Put files on a host, and run the script there."""
+        target = f"root@{host.address}"
+        copy = ["scp", "-q", *options, *map(str, files), f"{target}:/tmp/"]
+        there = [f"/tmp/{path.name}" for path in files]
+        words = ["sh", there[0], NAME, version, there[1], sha256, there[2], INDEX]
+        for command in (copy, ["ssh", *options, target, shlex.join(words)]):
+            done = self.lab.run(command, capture_output=True, stdin=subprocess.DEVNULL)
+            if done.returncode:
+                sys.exit(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def latency(fleet: Fleet) -> tuple[float, float]:
+    """Return how many milliseconds 99 of 100 requests stay below, before and during a cutover."""
+    service = fleet.service(1)
+    with service.load(service.hosts[0], "--slow=2") as before:
+        time.sleep(10)
+    with service.load(service.hosts[0], "--slow=2") as during:
+        run = service.rollback()["h1"]
+        assert run.code == 0, run.output
+    assert (before["failed"], during["failed"]) == (0, 0), (before, during)
+    return before["p99_ms"], during["p99_ms"]
+
+
+def median(measure: Callable[[], dict[str, float]], times: int) -> dict[str, float]:
+    """Return the median of some measurements."""
+    found = [measure() for _ in range(times)]
+    return {key: statistics.median(each[key] for each in found) for key in found[0]}
+
+
+def main() -> None:
+    """Boot hosts, deploy to more and more of them, print a table."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--times", type=int, default=3, help="how often each figure is taken")
+    options.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of hosts")
+    options.add_argument("--json", type=Path, help="where to write the figures, too")
+    told = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        index, work = Path(scratch, "index"), Path(scratch, "work")
+        fill(index, [REQUIREMENTS, ROLE / "files/caddy.txt"])
+        work.mkdir()
+        with Lab(base(CACHE), max(told.sizes)) as lab:
+            serve = ["-m", "http.server", "--bind", CONTROLLER, "8080", "--directory", index]
+            null = subprocess.DEVNULL
+            server = lab.start([sys.executable, *map(str, serve)], stdout=null, stderr=null)
+            fleet = Fleet(lab, work)
+            first = fleet.by_role(max(told.sizes), service_batches=["100%"])
+            print(f"first deploy to {max(told.sizes)} bare hosts: {first['all']:.1f} s", flush=True)
+            rows = [row(fleet, size, told.times) for size in told.sizes]
+            before, during = latency(fleet)
+        server.wait()
+    for line in rows:
+        line["against one host"] = line["at once"] / rows[0]["at once"]
+    if told.json:
+        told.json.write_text(json.dumps(rows, indent=1) + "\n")
+    print("".join(f"{name:>18}" for name in rows[0]))
+    for line in rows:
+        print("".join(f"{number:18.2f}" for number in line.values()))
+    print(f"p99 before a cutover {before:.1f} ms, during {during:.1f} ms: {during / before:.2f}")
+
+
+def row(fleet: Fleet, size: int, times: int) -> dict[str, float]:
+    """Measure a number of hosts."""
+    loop = median(lambda: fleet.by_loop(size), times)
+    once = median(lambda: fleet.by_role(size, service_batches=["100%"]), times)
+    batches = median(lambda: fleet.by_role(size), times)
+    found = {
+        "hosts": float(size),
+        "loop": loop["all"],
+        "at once": once["all"],
+        "against loop": once["all"] / loop["all"],
+        "on a host": once["host"],
+        "batches": batches["all"],
+    }
+    print(found, flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    main()
