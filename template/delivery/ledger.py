@@ -88,7 +88,12 @@ class Ledger:
         return self.git.identity() or login()
 
     def events(
-        self, *, event: Iterable[str] = EVENTS, stage: str | None = None, about: str | None = None
+        self,
+        *,
+        event: Iterable[str] = EVENTS,
+        stage: str | None = None,
+        about: str | None = None,
+        newest: int | None = None,
     ) -> list[Event]:
         """Return events, oldest first.
 
@@ -96,6 +101,7 @@ class Ledger:
             event: only these kinds.
             stage: only those of this stage.
             about: only those about this commit or this sha256 (a full hash).
+            newest: only so many, the newest ones.
 
         Returns:
             The events; a file that is no event of a form known here is left out.
@@ -112,8 +118,13 @@ class Ledger:
             and (stage is None or m["stage"] == stage)
             and (about is None or about[:12] in (m["commit"], m["sha256"]))
         )
-        found = [Event.parse(body) for body in self._bodies(paths)]
-        return [e for e in found if e and (about is None or about in (e.commit, e.sha256))]
+        found: list[Event] = []
+        while paths and (newest is None or len(found) < newest):
+            start = 0 if newest is None else max(0, len(paths) - newest)
+            read = map(Event.parse, self._bodies(paths[start:]))
+            told = [e for e in read if e and (about is None or about in (e.commit, e.sha256))]
+            found, paths = told + found, paths[:start]
+        return found if newest is None else found[-newest:]
 
     def _bodies(self, paths: list[str]) -> Iterable[bytes]:
         asked = "".join(f"{REF}:{path}\n" for path in paths).encode()

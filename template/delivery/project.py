@@ -112,7 +112,7 @@ class Project:
     def live(self, environment: str) -> Event | None:
         """Return the last deployment to an environment, as the ledger tells it."""
         stage = self.config.stage_of(environment).name
-        events = self.ledger.events(event=("deployed",), stage=stage)
+        events = self.ledger.events(event=("deployed",), stage=stage, newest=1)
         return events[-1] if events else None
 
 
