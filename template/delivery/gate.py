@@ -190,7 +190,7 @@ def _rolled_back(case: Case) -> str | None:
 def _older(case: Case) -> str | None:
     if not case.config.accepted_by(case.stage):
         return None
-    there = case.ledger.events(event=("deployed",), stage=case.stage.name)
+    there = case.ledger.events(event=("deployed",), stage=case.stage.name, newest=1)
     live = there[-1] if there else None
     if live is None or live.commit == case.commit or not _before(case, live):
         return None

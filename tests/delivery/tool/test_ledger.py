@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -141,15 +142,15 @@ def clones(toy: Toy, count: int) -> list[Git]:
 def test_writers_in_many_clones_lose_nothing(toy: Toy) -> None:
     def write(git: Git) -> None:
         ledger = Ledger(git, "origin")
-        for number in range(5):
+        for number in range(3):
             ledger.append(replace(an_event(), reason=f"{git.root.name}.{number}"))
 
-    gits = clones(toy, 4)
-    with ThreadPoolExecutor(4) as pool:
+    gits = clones(toy, 8)
+    with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, gits))
     late = Ledger(gits[0], "origin")
     late.sync()
-    assert len({e.reason for e in late.events()}) == 20
+    assert len({e.reason for e in late.events()}) == 24
 
 
 def test_a_fresh_clone_gets_the_ledger(toy: Toy) -> None:
@@ -310,6 +311,22 @@ def test_a_rewritten_remote_is_not_taken_over(toy: Toy, how: str) -> None:
     with pytest.raises(DeliveryError, match="the ledger at origin was rewritten"):
         ledger.sync()
     assert [event.reason for event in ledger.events()] == ["one", "two"]
+
+
+def test_the_hook_in_the_docs_lets_the_ledger_only_grow(toy: Toy) -> None:
+    page = (TEMPLATE.parent / "docs" / "ledger.rst").read_text()
+    block = page.partition(".. code-block:: sh\n\n")[2].partition("\n\n")[0]
+    (git,) = clones(toy, 1)
+    hook = toy.root.parent / "bare.git" / "hooks" / "update"
+    hook.write_text(textwrap.dedent(block) + "\n")
+    hook.chmod(0o755)
+    for _ in range(2):
+        Ledger(git, "origin").append(an_event())
+    for what in (f"+{REF}~1:{REF}", f":{REF}"):
+        with pytest.raises(DeliveryError, match="the ledger is only ever added to"):
+            git.text("push", "origin", what)
+    git.text("push", "--quiet", "origin", "HEAD:refs/heads/a", "+HEAD~0:refs/heads/b")
+    git.text("push", "--quiet", "origin", ":refs/heads/a")
 
 
 def test_a_name_for_who_acts_is_found_without_a_git_identity(
