@@ -60,6 +60,7 @@ class Attempt:
         commit, artifact = project.git.head(), project.artifact()
         sha256 = artifact.sha256 if artifact else None
         gate.check(project.config, project.ledger, stage, commit, sha256)
+        tools.tox(project.config.root)  # made once; the first stage does not pay for it
         if not stage.artifact or stage.name == BUILD:
             artifact = None
         if artifact:

@@ -53,7 +53,6 @@ def run(
     turns = [Turn(stage) for stage in stages]
     project.git.refuse_dirty()
     tools.check_environments(project.config.root, [turn.stage.name for turn in turns])
-    tools.tox(project.config.root)  # whatever it lacks is said before anything begins
     return Round(project, turns, jobs or cores(), strict, passed).go()
 
 
