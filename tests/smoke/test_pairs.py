@@ -29,7 +29,7 @@ Made = Callable[[Row], Path]
 # Found by their names, or by a person: nothing has to mention them.
 KNOWN = re.compile(
     r"README\.md|CHANGELOG\.md|LICENSE|pyproject\.toml|tox\.toml|delivery\.toml|renovate\.json"
-    r"|\.gitignore|\.flake8|\.copier-answers\.yml|\.github/workflows/[^/]+\.yml"
+    r"|\.gitattributes|\.gitignore|\.flake8|\.copier-answers\.yml|\.github/workflows/[^/]+\.yml"
     r"|docs/(conf\.py|index\.rst)|src/.*/(__init__\.py|py\.typed|0001_\w+\.py)"
     r"|tests/(unit|integration)/test_\w+\.py"
     r"|tests/acceptance/(environment\.py|features/\w+\.feature|steps/\w+\.py)"
