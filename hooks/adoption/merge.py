@@ -49,7 +49,6 @@ def excluded(repository: Repository, found: dict[str, answers.Answer]) -> list[s
         case "service":
             example = ("greeting.py", "models.py", "views.py", "migrations", "templates", "static")
             names = [*(f"{path}/{name}" for name in ("__init__.py", *example))]
-            names.append("/tests/integration")
             names.append(f"{features}/greeting.feature")
         case "cli":
             names = ["/src", "/tests/integration/test_command.py", features]
