@@ -1,0 +1,160 @@
+"""Every pair of answers: what is emitted is clean before anything of it runs."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from yamllint import linter  # type: ignore[import-untyped]  # it has none
+from yamllint.config import YamlLintConfig  # type: ignore[import-untyped]  # it has none
+
+from tests.render import files
+from tests.smoke.conftest import Tools
+from tests.smoke.options import ROOT, Row, options, pairs, rows
+
+ROWS = rows()
+NAMES = ["-".join(row.values()) for row in ROWS]
+BIN = Path(sys.executable).parent
+YAML = YamlLintConfig(file=str(ROOT / ".yamllint"))
+every_row = pytest.mark.parametrize("row", ROWS, ids=NAMES)
+Made = Callable[[Row], Path]
+
+# Found by their names, or by a person: nothing has to mention them.
+KNOWN = re.compile(
+    r"README\.md|CHANGELOG\.md|LICENSE|pyproject\.toml|tox\.toml|delivery\.toml|renovate\.json"
+    r"|\.gitignore|\.flake8|\.copier-answers\.yml|\.github/workflows/[^/]+\.yml"
+    r"|docs/(conf\.py|index\.rst)|src/.*/(__init__\.py|py\.typed|0001_\w+\.py)"
+    r"|tests/(unit|integration)/test_\w+\.py"
+    r"|tests/acceptance/(environment\.py|features/\w+\.feature|steps/\w+\.py)"
+    r"|delivery/(__init__|__main__)\.py|delivery/inventories/\w+/hosts\.yml"
+    # Ansible's own layout: https://docs.ansible.com/ansible/latest/playbook_guide/
+    r"|delivery/ansible\.cfg|delivery/plugins/callback/\w+\.py"
+    r"|delivery/roles/service/((defaults|meta|tasks)/main\.yml|meta/argument_specs\.yml)"
+    r"|delivery/roles/service/module_utils/service_host/__init__\.py"
+    # Which of the two is included, `service_init` says.
+    r"|delivery/roles/service/tasks/(supervisor|systemd)\.yml"
+)
+
+
+def test_every_pair_of_values_is_in_a_row() -> None:
+    values = options()
+    found = {pair for row in ROWS for pair in pairs(row)}
+    wanted = {
+        frozenset([(one, a), (other, b)])
+        for one, other in itertools.combinations(values, 2)
+        for a in values[one]
+        for b in values[other]
+    }
+    assert wanted <= found
+    assert len(ROWS) <= 40
+
+
+@every_row
+def test_every_file_parses(made: Made, row: Row) -> None:
+    assert files.parse(made(row)) >= {".toml", ".yml", ".json", ".py"}
+
+
+@every_row
+def test_nothing_of_the_templates_language_is_left(made: Made, row: Row) -> None:
+    project = made(row)
+    for name in files.names(project):
+        assert not re.search(r"\{[{%#]|jinja$", name), name
+        # Ansible speaks it too, and GitHub has ${{ }}.
+        if not name.startswith("delivery/"):
+            text = (project / name).read_text(encoding="utf-8")
+            templates = "src/" in name and "/templates/" in name
+            assert templates or not re.search(r"(?<!\$)\{\{|\{%", text), name
+
+
+def unused(project: Path) -> list[str]:
+    """Name the files of a project that no other one mentions, and nobody looks for."""
+    texts = {name: (project / name).read_text(encoding="utf-8") for name in files.names(project)}
+    words = {name: set(re.findall(r"\w+", text)) for name, text in texts.items()}
+    found = []
+    for path in map(Path, texts):
+        others = [other for other in texts if other != str(path)]
+        code = path.suffix in (".py", ".yml")
+        if (
+            not KNOWN.fullmatch(str(path))
+            and not any(path.name in texts[other] for other in others)
+            and not (code and any(path.stem in words[other] for other in others))
+        ):
+            found.append(str(path))
+    return found
+
+
+@every_row
+def test_every_file_is_used(made: Made, row: Row) -> None:
+    assert unused(made(row)) == []
+
+
+def test_a_file_that_nobody_uses_would_be_found(made: Made, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(made(ROWS[0]), project)
+    for name in ("src/zebra.py", "delivery/roles/service/tasks/quagga.yml", "okapi.cfg"):
+        (project / name).touch()
+    assert len(unused(project)) == 3
+
+
+@every_row
+def test_its_yaml_is_in_form(made: Made, row: Row) -> None:
+    project = made(row)
+    for name in files.names(project):
+        if name.endswith(".yml") and name != ".copier-answers.yml":
+            text = (project / name).read_text(encoding="utf-8")
+            assert not list(linter.run(text, YAML)), name
+
+
+@every_row
+def test_its_ci_files_have_the_form_of_their_system(made: Made, row: Row) -> None:
+    project = made(row)
+    workflows = sorted(project.glob(".github/workflows/*.yml"))
+    assert bool(workflows) is (row["ci"] in ("github", "all"))
+    if workflows:
+        check = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.github-workflows"]
+        done = subprocess.run(
+            [*check, *map(str, workflows)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@every_row
+@pytest.mark.slow
+def test_its_own_linter_and_mypy_are_content(made: Made, tools: Tools, row: Row) -> None:
+    project = made(row)
+    place = tools(project, row["flavour"])
+    lint = files.toml(project, "tox.toml")["env"]["lint"]
+    assert lint["dependency_groups"] == ["lint"]
+    source = lint.get("set_env", {}).get("PYTHONPATH", "").replace("{tox_root}{/}", "")
+    env = {**os.environ, "MYPY_CACHE_DIR": str(place.parent / "mypy"), "PYTHONPATH": source}
+    assert lint["commands"][-1][0] == "mypy"
+    for program, *arguments in lint["commands"]:
+        done = subprocess.run(
+            [str(place / program), *arguments],
+            cwd=project,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_its_ansible_is_fit_for_production(made: Made, tmp_path: Path) -> None:
+    row = next(row for row in ROWS if row["flavour"] == "flask" and "+" in row["environments"])
+    project = tmp_path / "project"
+    shutil.copytree(made(row), project)
+    subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
+    lint = [str(BIN / "ansible-lint"), "--offline", "--profile=production", "delivery"]
+    env = {**os.environ, "ANSIBLE_CONFIG": "delivery/ansible.cfg", "HOME": str(tmp_path)}
+    env["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(lint, cwd=project, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
