@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -119,8 +120,8 @@ class Service:
     def url(self, environment: str) -> str:
         """Return where an environment answers, as its inventory has it."""
         inventory = (self.root / "delivery" / "inventories" / environment / "hosts.yml").read_text()
-        (port,) = (line.split(":")[1] for line in inventory.splitlines() if "service_port:" in line)
-        return f"http://127.0.0.1:{port.strip()}"
+        (port,) = re.findall(r"^ +service_port: (\d+)$", inventory, re.MULTILINE)
+        return f"http://127.0.0.1:{port}"
 
     def version(self, environment: str = "production") -> dict[str, Any]:
         """Return what an environment says it runs."""
