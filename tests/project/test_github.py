@@ -84,5 +84,4 @@ def test_a_shallow_checkout_is_refused_before_anything_is_built(pushed: Service)
     said = act(pushed, SOURCE_REPOSITORY=str(pushed.person.home / "origin.git"))
     assert "this clone is shallow" in said, said
     pushed.git("fetch", "--quiet", "origin", "refs/delivery/ledger:refs/delivery/ledger")
-    assert "build failed" in pushed.log(commit)
-    assert "build built" not in pushed.log(commit)
+    assert not [line for line in pushed.log(commit) if line.startswith("build ")]
