@@ -165,7 +165,9 @@ def test_names_of_ones_own(render: Render) -> None:
 def test_what_is_not_deployed_has_nothing_to_deploy_with(render: Render, kind: str) -> None:
     project = render(kind=kind)
     delivery = {path.name for path in (project / "delivery").iterdir()}
-    assert delivery == {"copier.txt", *(path.name for path in (project / "delivery").glob("*.py"))}
+    page = {"board.css", "board.html", "board.js"}
+    code = {path.name for path in (project / "delivery").glob("*.py")}
+    assert delivery == {"copier.txt", *page, *code}
     assert "ansible" not in (project / "tox.toml").read_text()
     assert list(files.toml(project, "delivery.toml")["stages"])[-1] == "acceptance"
 
@@ -174,21 +176,20 @@ def test_what_is_not_deployed_has_nothing_to_deploy_with(render: Render, kind: s
     ("environments", "needs"),
     [
         (["acceptance"], {}),
-        (["acceptance", "staging"], {"staging": "acceptance"}),
-        (["acceptance", "production"], {"production": "acceptance"}),
+        (["acceptance", "staging"], {"staging": ["acceptance", "performance"]}),
+        (["acceptance", "production"], {"production": ["acceptance", "performance"]}),
         (
             ["production", "acceptance", "staging"],
-            {"staging": "acceptance", "production": "staging"},
+            {"staging": ["acceptance", "performance"], "production": ["staging"]},
         ),
     ],
 )
-def test_environments(render: Render, environments: list[str], needs: dict[str, str]) -> None:
+def test_environments(render: Render, environments: list[str], needs: dict[str, list[str]]) -> None:
     project = render(environments=environments)
     stages = files.toml(project, "delivery.toml")["stages"]
     deploying = {name: stage for name, stage in stages.items() if "environment" in stage}
-    assert {name: stage["needs"] for name, stage in deploying.items() if name != "acceptance"} == {
-        name: [need] for name, need in needs.items()
-    }
+    found = {name: stage["needs"] for name, stage in deploying.items() if name != "acceptance"}
+    assert found == needs
     inventories = {path.name for path in (project / "delivery" / "inventories").iterdir()}
     assert inventories == deploying.keys() == set(environments)
     assert set(environments) < files.toml(project, "tox.toml")["env"].keys()
