@@ -30,10 +30,10 @@ def verify(project: Project) -> bool:
         with ThreadPoolExecutor(max_workers=16) as pool:
             found = dict(zip(told, pool.map(compare, told.values(), repeat(wanted))))
         silent = {host: said["reason"] for host, said in told.items() if not said["ok"]}
-        for host, difference in found.items():
+        for host, difference in sorted(found.items()):
             what = f"cannot be asked: {silent[host]}" if host in silent else difference
             print(f"{name}: {host} {what or f'runs {_says(wanted)}'}")
-        drift = {host: text for host, text in found.items() if text and host not in silent}
+        drift = {host: said for host, said in sorted(found.items()) if said and host not in silent}
         if drift:
             record(project, name, wanted, drift)
         well = well and not drift and not silent

@@ -172,6 +172,8 @@ class Site:
             "address": "127.0.0.1",
             "port": self.port,
             "tls": "none",
+            "tls_port": 443,
+            "tls_host": None,
             "keep": 5,
             "migrate": True,
             "probe_seconds": 10.0,

@@ -35,11 +35,10 @@ def packed(parameters: Mapping[str, Any]) -> bytes:
             texts[f"service_host/{source.name}"] = source.read_text(encoding="utf-8")
     stream = io.BytesIO()
     stream.write(HEAD)
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+    # Not compressed: what that gives differs from one build of Python to the next.
+    with zipfile.ZipFile(stream, "w") as archive:
         for name, text in sorted(texts.items()):
-            entry = zipfile.ZipInfo(name)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, text)
+            archive.writestr(zipfile.ZipInfo(name), text)
     return stream.getvalue()
 
 
