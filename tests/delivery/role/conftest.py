@@ -42,6 +42,8 @@ TOOLS = "\n".join(
     (ROLE / f"files/{name}.txt").read_text().rstrip() for name in ("caddy", "supervisor")
 )
 # What the tasks of supervisor tell the templates.
+# As Ansible renders templates.
+ANSIBLES = jinja2.Environment(keep_trailing_newline=True, trim_blocks=True)
 HERE = {"service_front_folder": "run", "service_front_handle": 0, "service_tls": "none"}
 
 
@@ -149,9 +151,7 @@ class Site:
         variables = {"service_name": NAME, "service_port": self.port}
         variables |= {"service_address": "127.0.0.1", **HERE}
         files = {
-            name: jinja2.Template((ROLE / source).read_text(), keep_trailing_newline=True).render(
-                variables
-            )
+            name: ANSIBLES.from_string((ROLE / source).read_text()).render(variables)
             for name, source in FILES.items()
         }
         return {

@@ -257,7 +257,7 @@ def test_changed_front_is_reloaded_and_cuts_no_kept_connection(live: Site) -> No
         running.wait_for(300)
         told = live.told("live", live.wheel("1.0"), files=files)
         running.wait_for(300)
-    assert told["stack"] == ["Caddyfile"]
+    assert told["stack"] == ["Caddyfile", "rollback"]
     assert [reason for reason in running.count.reasons if " kept " in reason] == []
     assert running.count.failed <= 8
 
