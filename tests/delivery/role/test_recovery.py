@@ -145,7 +145,7 @@ def test_killed_supervisor_is_replaced_and_its_orphans_make_way(live: Site) -> N
     assert running.count.failed <= 100
     assert live.instances() == {"1.1"}
     assert not orphans & {p.pid for p in live.processes()}
-    assert not live.told("live", live.wheel("1.1"))["changed"]
+    assert not live.deploy(live.wheel("1.1")).host["changed"]
 
 
 def test_deaf_supervisor_is_replaced(live: Site) -> None:
