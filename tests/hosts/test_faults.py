@@ -80,6 +80,9 @@ def parameters(what: Wheel, folder: Path) -> dict[str, Any]:
         "service_drain_seconds": 30,
         "service_front_folder": f"/run/{NAME}-front",
         "service_front_handle": 3,
+        "service_tls": "none",
+        "service_tls_port": 443,
+        "service_domains": [],
     }
     return {
         "state": "live",
@@ -93,10 +96,12 @@ def parameters(what: Wheel, folder: Path) -> dict[str, Any]:
         "commit": COMMIT,
         "wheel": str(folder / what.path.name),
         "requirements": str(folder / "requirements.txt"),
+        "python": None,
         "environment": "{}",
         "by": "ada",
         "address": "0.0.0.0",
         "port": 80,
+        "tls": "none",
         "keep": 5,
         "migrate": True,
         "probe_seconds": 15.0,

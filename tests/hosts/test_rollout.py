@@ -177,7 +177,11 @@ def test_a_balancer_is_told_before_and_after_each_host(three: Service, tmp_path:
         for when in ("before", "after")
     }
     three.variables = {**hooks, "haproxy_socket": str(admin)}
-    three.groups = {"balancer": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
+    here = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+    }
+    three.groups = {"balancer": {"hosts": {"localhost": here}}}
     try:
         wait(admin.exists)
         watcher.start()
