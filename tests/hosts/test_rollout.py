@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,7 +178,8 @@ def test_a_balancer_is_told_before_and_after_each_host(three: Service, tmp_path:
         for when in ("before", "after")
     }
     three.variables = {**hooks, "haproxy_socket": str(admin)}
-    three.groups = {"balancer": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
+    here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    three.groups = {"balancer": {"hosts": {"localhost": here}}}
     try:
         wait(admin.exists)
         watcher.start()
