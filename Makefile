@@ -21,7 +21,7 @@ walk: .venv/complete
 	@cd "$(DIR)" && git rev-parse --quiet --verify HEAD >/dev/null \
 	  || { git add --all && git $(IDENTITY) commit --quiet --message Start; }
 	@cd "$(DIR)" && PATH="$(BIN):$$PATH" $(PYTHON) -m delivery walk
-	@echo 'It stays up. To stop it: make stop'
+	@echo 'It stays up. To stop it: make stop$(if $(filter file,$(origin NAME)),, NAME="$(NAME)")'
 
 stop:
 	@cd "$(DIR)" && PATH="$(BIN):$$PATH" $(PYTHON) -m delivery stop
