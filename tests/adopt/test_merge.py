@@ -214,7 +214,7 @@ def test_a_service_gets_what_serves_it_beside_its_own_code(begin: Begin) -> None
     package = {path.name for path in (theirs.root / "src/tides").iterdir()}
     assert package == {
         *("__init__.py", "web.py"),
-        *("app.py", "ops.py", "release.py", "server.py", "settings.py"),
+        *("app.py", "ops.py", "py.typed", "release.py", "server.py", "settings.py"),
     }
     project = config(theirs)["project"]
     assert project["scripts"] == {"tides": "tides.server:main"}
