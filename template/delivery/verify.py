@@ -100,7 +100,7 @@ def _records(project: Project, found: Report) -> Iterator[str]:
             found.notes.append(f"{path} is no event of a form known here; it is kept")
             continue
         found.events += 1
-        if path.rpartition(".json")[0][:-8] != event.path().rpartition(".json")[0][:-8]:
+        if _told(path) != _told(event.path()):
             yield f"{path} says something else than its name: {event.path()}"
         if event.envelope is None:
             continue
@@ -112,3 +112,8 @@ def _records(project: Project, found: Report) -> Iterator[str]:
             yield f"{path} has a bad signature: it is not what was signed"
         elif signers.text is not None and not signers.names(event.envelope, event.by):
             found.notes.append(f"{path} is signed by nobody in {FILE} of {signers.branch}")
+
+
+def _told(path: str) -> str:
+    """Return what a path tells: its end is chance, and the first ledgers had no folder of hours."""
+    return path.replace("/", "").removesuffix(".json")[:-8]

@@ -99,6 +99,19 @@ def test_events_are_asked_for_by_kind_stage_and_digest(toy: Toy) -> None:
     assert ledger.events(about="a" * 12 + "b" * 52) == []
 
 
+def test_a_ledger_from_before_there_were_hours_is_read_and_goes_on(toy: Toy) -> None:
+    ledger, first = Ledger(Git(toy.root)), an_event()
+    year, month, day, hour, name = first.path().split("/")
+    before = {f"{year}/{month}/{day}/{hour}{name}": first.body().encode()}
+    ledger.chain.add(lambda _: before, "unit passed", "Ada <ada@example.org>")
+    assert ledger.events() == [first]
+    second = ledger.append(an_event())
+    assert ledger.events() == [first, second]
+    assert ledger.events(newest=1) == [second]
+    done = toy.delivery("verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_what_is_no_event_of_this_form_is_passed_over_and_kept(toy: Toy) -> None:
     ledger = Ledger(Git(toy.root))
     newer = an_event().path()
