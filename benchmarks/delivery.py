@@ -40,19 +40,19 @@ print(json.dumps(asdict(Project.find(Path.cwd()).artifact())))
 DRIVER = """
 import json, sys, time
 from pathlib import Path
-from delivery import environment
-from delivery.artifact import Artifact
+from delivery.environments import playbooks
+from delivery.artifact.wheel import Artifact
 from delivery.project import Project
 project = Project.find(Path.cwd())
 told = []
 for fields in json.loads(sys.argv[1]):
     start = time.monotonic()
     artifact = Artifact(**fields)
-    hosts = environment.deploy(project.config, project.git, "production", artifact, "bench")
+    hosts = playbooks.deploy(project.config, project.git, "production", artifact, "bench")
     told.append({"seconds": time.monotonic() - start, **hosts["localhost"]["seconds"]})
 for _ in range(3):
     start = time.monotonic()
-    hosts = environment.rollback(project.config, "production", None, "bench")
+    hosts = playbooks.rollback(project.config, "production", None, "bench")
     told.append({"rollback": time.monotonic() - start, **hosts["localhost"]["seconds"]})
 Path("told.json").write_text(json.dumps(told))
 """

@@ -6,22 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import (
-    answers,
-    board,
-    commands,
-    decisions,
-    deployments,
-    drift,
-    export,
-    pipeline,
-    security,
-    tools,
-    verify,
-    view,
-    walk,
-)
+from . import commands, security, tools, view
+from .board import answers, table
+from .environments import deployments, drift
 from .errors import DeliveryError, Refused, UsageError
+from .ledger import export, verify
+from .pipeline import decisions, rounds, walk
 from .project import Project
 
 
@@ -52,16 +42,16 @@ def parser() -> argparse.ArgumentParser:
     dora = sub.add_parser("metrics", help="lead time, frequency, failure rate, time to restore")
     dora.add_argument("environment", nargs="?", metavar="ENV", help="default: the last one")
     dora.add_argument(
-        "--days", type=int, default=board.DAYS, help="how far back; default: %(default)s"
+        "--days", type=int, default=table.DAYS, help="how far back; default: %(default)s"
     )
     wall = sub.add_parser("board", help="versions by stages: here, as a page, or on a wall screen")
-    wall.add_argument("-n", type=int, default=board.ROWS, metavar="COUNT", dest="limit")
+    wall.add_argument("-n", type=int, default=table.ROWS, metavar="COUNT", dest="limit")
     wall.add_argument("--html", type=Path, metavar="FILE", help="write it as one page")
     wall.add_argument(
         "--serve",
         type=int,
         nargs="?",
-        const=board.PORT,
+        const=table.PORT,
         metavar="PORT",
         help="show it in browsers, always fresh; default: %(const)s",
     )
@@ -142,7 +132,7 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             return 0 if walk.foretell(project, options) else Refused.status
         return 0 if walk.walk(project, options) else 1
     if args.command == "run":
-        return 0 if pipeline.run(project, [project.config.stage(args.stage)]) else 1
+        return 0 if rounds.run(project, [project.config.stage(args.stage)]) else 1
     hosts = args.command == "verify" and args.hosts
     if hosts or args.command in ("deploy", "rollback", "restore", "stop"):
         if not project.config.environments:
@@ -159,7 +149,7 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         case "metrics":
             return answers.measure(project, args.environment, args.days, args.json)
         case "board":
-            from . import serve  # nothing else needs a web server, and many ask often
+            from .board import serve  # nothing else needs a web server, and many ask often
 
             return serve.board(project, args.limit, args.json, args.html, args.serve, args.bind)
         case "template":

@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import artifact, event
-from . import lock as locks
-from . import papers, provenance, sbom
 from . import template as origin
 from . import tools
+from .artifact import lock as locks
+from .artifact import papers, provenance, sbom, wheel
 from .config import BUILD
 from .errors import DeliveryError, Refused, UsageError
+from .ledger import event
 from .project import Project
 
 OWN = ("pip", "setuptools", "wheel")  # what Python itself puts into a new environment
@@ -31,7 +31,7 @@ def build(project: Project) -> None:
         DeliveryError: the build failed.
     """
     before = project.artifact()
-    made = artifact.build(project.git, project.config.root / "dist")
+    made = wheel.build(project.git, project.config.root / "dist")
     if before and before.sha256 != made.sha256 and before.version == made.version:
         raise Refused(
             f"{made.version} was built before as {before.sha256[:12]}…, and now came out as"
@@ -46,19 +46,17 @@ def build(project: Project) -> None:
     print(f"{made.wheel}\nsha256 {made.sha256}")
 
 
-def _write_papers(project: Project, made: artifact.Artifact) -> dict[str, str]:
+def _write_papers(project: Project, made: wheel.Artifact) -> dict[str, str]:
     """Write what the artifact is made of and where it comes from; return the sha256 of each."""
-    dist, lock = project.config.root / "dist", artifact.lock(project.git, made).decode()
+    dist, lock = project.config.root / "dist", wheel.lock(project.git, made).decode()
     bom = sbom.document(project.config.name, dist / made.wheel, made, lock)
     told = {"sbom": papers.write(dist, made, "sbom", bom)}
-    others = {
-        file.name: artifact.digest(file) for file in dist.iterdir() if file.name != made.wheel
-    }
+    others = {file.name: wheel.digest(file) for file in dist.iterdir() if file.name != made.wheel}
     origin_ = provenance.statement(project.git, made, others, event.via())
     return told | {"provenance": papers.write(dist, made, "provenance", origin_)}
 
 
-def _refuse_taken(project: Project, made: artifact.Artifact) -> None:
+def _refuse_taken(project: Project, made: wheel.Artifact) -> None:
     """Refuse a version that another commit has: a tag that was moved, or two tags for one version.
 
     Only a tag can do that; every other version ends with its commit.
@@ -66,7 +64,7 @@ def _refuse_taken(project: Project, made: artifact.Artifact) -> None:
     if made.commit[:7] in made.version.partition("+")[2]:
         return
     for built in project.ledger.events(event=("built",)):
-        if built.commit != made.commit and artifact.same_version(str(built.version), made.version):
+        if built.commit != made.commit and wheel.same_version(str(built.version), made.version):
             raise Refused(
                 f"{built.version} is commit {built.commit[:9]}, and now {made.commit[:9]} calls"
                 f" itself {made.version}: a tag was moved, or two tags mean one version;"
@@ -103,8 +101,8 @@ def publish(project: Project) -> None:
     made = project.artifact()
     if made is None:
         raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
-    wheel, documents = project.wheel(made), project.papers(made)
-    new = project.config.index.publish(project.config.name, wheel, list(documents.values()))
+    file, documents = project.wheel(made), project.papers(made)
+    new = project.config.index.publish(project.config.name, file, list(documents.values()))
     if new:
         project.record("published", "publish", made)
     print(f"{made.wheel} {'is in' if new else 'was already in'} {project.config.index}")
@@ -129,14 +127,14 @@ def install(project: Project, folder: Path) -> None:
         raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
     if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
         raise UsageError(f"{folder} is no virtual environment: name a folder that is not there yet")
-    wheel = project.config.index.fetch(project.config.name, made)
+    file = project.config.index.fetch(project.config.name, made)
     shutil.rmtree(folder, ignore_errors=True)
     with tempfile.NamedTemporaryFile(suffix=".txt") as lock:
-        lock.write(artifact.lock(project.git, made))
+        lock.write(wheel.lock(project.git, made))
         lock.flush()
         try:
             tools.fill(
-                folder, ["--require-hashes", "-r", lock.name], ["--no-deps", str(wheel.resolve())]
+                folder, ["--require-hashes", "-r", lock.name], ["--no-deps", str(file.resolve())]
             )
         except (subprocess.CalledProcessError, OSError) as error:
             raise DeliveryError(f"{made.wheel} cannot be installed: {error}") from None
@@ -161,7 +159,7 @@ def inspect(project: Project) -> None:
 
 def _compare(
     project: Project,
-    made: artifact.Artifact,
+    made: wheel.Artifact,
     folders: Iterable[str | Path],
     besides: Iterable[str] | None = None,
 ) -> int:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from .artifact.index import Index, at
 from .errors import UsageError
-from .index import Index, at
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]*")
 APPROVAL = ("approval", "four_eyes", "approval_days")

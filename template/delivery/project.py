@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import event, papers
-from .artifact import Artifact, digest, verified
+from .artifact import papers
+from .artifact.wheel import Artifact, digest, verified
 from .config import BUILD, Config, load
 from .errors import DeliveryError, Refused, UsageError
-from .event import Event
 from .git import Git
-from .ledger import Ledger
+from .ledger import event
+from .ledger.event import Event
+from .ledger.store import Ledger
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def fits(git: Git) -> None:
     Raises:
         DeliveryError: they do not; the text names each line.
     """
-    from . import fits as locks  # needs packaging, which only this stage's environment has
+    from .artifact import fits as locks  # needs packaging, which only this stage's environment has
 
     locks.check(git.root)
 

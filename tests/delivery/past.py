@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from delivery.chain import REF
-from delivery.event import EVERYWHERE, Event
+from delivery.ledger.chain import REF
+from delivery.ledger.event import EVERYWHERE, Event
 
 PEOPLE = (
     "Ada Lovelace <ada@example.org>",

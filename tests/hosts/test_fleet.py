@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from delivery.artifact import describe
-from delivery.index import Folder
+from delivery.artifact.index import Folder
+from delivery.artifact.wheel import describe
 from delivery.project import Project
 
 from tests.delivery.role.conftest import DELIVERY

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from delivery.fits import misfits
+from delivery.artifact.fits import misfits
 
 from tests.render import files
 from tests.render.conftest import Render
@@ -165,7 +165,7 @@ def test_names_of_ones_own(render: Render) -> None:
 def test_what_is_not_deployed_has_nothing_to_deploy_with(render: Render, kind: str) -> None:
     project = render(kind=kind)
     delivery = {path.name for path in (project / "delivery").iterdir()}
-    page = {"board.css", "board.html", "board.js"}
+    page = {"page.css", "page.html", "page.js"}
     code = {path.name for path in (project / "delivery").glob("*.py")}
     assert delivery == {"copier.txt", *page, *code}
     assert "ansible" not in (project / "tox.toml").read_text()

@@ -26,7 +26,7 @@ budget = 5
 DEPLOYED = """
 import sys
 from pathlib import Path
-from delivery.artifact import Artifact
+from delivery.artifact.wheel import Artifact
 from delivery.project import Project
 project = Project.find(Path.cwd())
 artifact = Artifact("tiny.whl", sys.argv[1], sys.argv[2], sys.argv[3])

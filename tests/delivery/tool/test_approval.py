@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from delivery import signature
-from delivery.event import Event, now
+from delivery.ledger import signature
+from delivery.ledger.event import Event, now
 
 from .conftest import Toy
 from .test_gate import PLACES, Story
@@ -24,7 +24,7 @@ AUTHOR = "ada@example.org"  # whom the tests' git commits as
 DEPLOY = """\
 import sys
 from pathlib import Path
-from delivery import gate
+from delivery.pipeline import gate
 from delivery.project import Project
 project, where = Project.find(Path.cwd()), sys.argv[1]
 code = gate.code(project.git)

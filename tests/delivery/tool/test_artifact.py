@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from delivery.artifact import Artifact, build, describe, digest, lock, same_version, verified
+from delivery.artifact.wheel import Artifact, build, describe, digest, lock, same_version, verified
 from delivery.errors import DeliveryError, Refused
 from delivery.git import Git
 

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
 import pytest
-from delivery.event import Event
+from delivery.board.metrics import changes, figures
 from delivery.git import Git
-from delivery.ledger import Ledger
-from delivery.listing import Entry
-from delivery.metrics import changes, figures
+from delivery.ledger.event import Event
+from delivery.ledger.listing import Entry
+from delivery.ledger.store import Ledger
 from selenium import webdriver
 
 from tests.delivery.past import PIPELINE, fill, write

@@ -12,7 +12,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 import pytest
-from delivery.artifact import build, digest
+from delivery.artifact.wheel import build, digest
 from delivery.git import Git
 
 from tests.delivery.tool.conftest import Toy

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delivery import gate
-from delivery.chain import Chain
 from delivery.errors import Refused
-from delivery.event import Event, now
+from delivery.ledger.chain import Chain
+from delivery.ledger.event import Event, now
+from delivery.pipeline import gate
 from delivery.project import Project
 
 from .conftest import Toy
@@ -228,7 +228,7 @@ def test_a_revocation_says_where_the_artifact_is_live(story: Story) -> None:
 
 
 def test_nobody_rolls_back_to_what_was_revoked(story: Story) -> None:
-    from delivery import deployments
+    from delivery.environments import deployments
 
     story.toy.delivery("revoke", story.version)
     with pytest.raises(Refused, match="was revoked by"):

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from delivery.artifact import Artifact, describe
+from delivery.artifact.index import Folder, Index, at
+from delivery.artifact.wheel import Artifact, describe
 from delivery.errors import DeliveryError, Refused
-from delivery.index import Folder, Index, at
 
 
 def wheel(folder: Path, version: str = "1.0+g123", body: str = "x = 1\n") -> Path:

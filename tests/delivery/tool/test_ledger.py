@@ -16,11 +16,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from delivery.chain import REF
 from delivery.errors import DeliveryError, UsageError
-from delivery.event import PAYLOAD, Event, now
 from delivery.git import Git
-from delivery.ledger import Ledger
+from delivery.ledger.chain import REF
+from delivery.ledger.event import PAYLOAD, Event, now
+from delivery.ledger.store import Ledger
 
 from .conftest import TEMPLATE, Toy
 
@@ -191,8 +191,8 @@ def test_a_remote_that_refuses_is_an_error_and_the_event_stays_here(toy: Toy) ->
 def test_a_writer_killed_at_any_time_leaves_a_whole_ledger(toy: Toy) -> None:
     script = (
         "from pathlib import Path\nfrom delivery.git import Git\n"
-        "from delivery.ledger import Ledger\n"
-        "from delivery.event import Event, now\n"
+        "from delivery.ledger.store import Ledger\n"
+        "from delivery.ledger.event import Event, now\n"
         f"ledger = Ledger(Git(Path({str(toy.root)!r})))\n"
         f"while True: ledger.append(Event('passed', 'unit', '{COMMIT}', now(), 'Ada', 'test'))\n"
     )
@@ -346,7 +346,7 @@ def test_a_name_for_who_acts_is_found_without_a_git_identity(
     toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    from delivery.event import author
+    from delivery.ledger.event import author
 
     git = Git(toy.root)
     assert "@" in author(git)

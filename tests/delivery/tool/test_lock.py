@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from delivery.artifact import digest
+from delivery.artifact.fits import check
+from delivery.artifact.lock import changes
+from delivery.artifact.wheel import digest
 from delivery.errors import DeliveryError
-from delivery.fits import check
-from delivery.lock import changes
 
 from .conftest import PYPROJECT, Toy
 from .test_index import wheel

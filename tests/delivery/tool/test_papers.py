@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from delivery import sbom
-from delivery.artifact import describe, digest
+from delivery.artifact import sbom
+from delivery.artifact.wheel import describe, digest
 from delivery.errors import DeliveryError
 
 from .conftest import TEMPLATE, Toy

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from delivery.artifact import digest
+from delivery.artifact.wheel import digest
 
 from .conftest import UNIT, Toy
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from delivery import signature
-from delivery.chain import REF
-from delivery.event import Event
+from delivery.ledger import signature
+from delivery.ledger.chain import REF
+from delivery.ledger.event import Event
 
 from .conftest import Toy
 from .test_approval import ASKS, GRACE, People, approved

@@ -1,0 +1,1 @@
+"""The environments: what is put into them, taken back from them, and found there."""

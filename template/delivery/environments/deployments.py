@@ -1,0 +1,206 @@
+"""Make an artifact live in an environment, take it back, ask what is there; and record it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any
+
+from ..artifact import wheel
+from ..config import BUILD
+from ..errors import DeliveryError, Refused, UsageError
+from ..ledger import event
+from ..pipeline import gate, performance
+from ..project import Project
+from . import playbooks
+
+
+def deploy(
+    project: Project, name: str, wanted: str | None, force: bool, reason: str | None
+) -> None:
+    """Make an artifact live in an environment, if the gate lets it, and record it.
+
+    Raises:
+        Refused: the gate is shut and was not forced.
+        DeliveryError: a host failed; what was live there still is.
+    """
+    stage = project.config.stage_of(name)
+    project.ledger.sync()
+    chosen = project.named(wanted) if wanted else project.artifact()
+    if chosen is None:
+        raise Refused(f"this commit has no artifact to deploy: python -m delivery run {BUILD}")
+    forced = False
+    try:
+        gate.check(project.config, project.ledger, stage, chosen.commit, chosen.sha256)
+    except Refused:
+        if not force:
+            raise
+        forced = True
+    _put(project, name, chosen, reason, forced)
+
+
+def restore(project: Project, name: str) -> None:
+    """Bring every host of an environment to what it runs: one that is new, empty or came back.
+
+    What that is, the ledger tells; the index and git have it. It passed its gate once.
+
+    Raises:
+        UsageError: nothing was deployed there yet.
+        DeliveryError: a host failed.
+    """
+    project.ledger.sync()
+    live = project.live(name)
+    if live is None:
+        raise UsageError(
+            f"nothing was deployed to {name} yet, as far as the ledger of this clone tells:"
+            " deploy, or name the ledger's remote in delivery.toml"
+        )
+    _put(project, name, project.named(str(live.sha256)), "restore", bake=False)
+
+
+def _put(
+    project: Project,
+    name: str,
+    chosen: wheel.Artifact,
+    reason: str | None,
+    forced: bool = False,
+    bake: bool = True,
+) -> None:
+    """Make an artifact live in an environment, and record it."""
+    stage = project.config.stage_of(name)
+    made_by = gate.code(project.git)
+    by, nested = event.author(project.git), os.environ.get("DELIVERY_STAGE") == stage.name
+    try:
+        hosts = playbooks.deploy(project.config, project.git, name, chosen, by, bake)
+    except DeliveryError as error:
+        if not nested:  # the stage's own run records its failure
+            project.record(
+                "failed", stage.name, chosen, environment=name, reason=str(error), forced=forced
+            )
+        raise
+    last = project.live(name)
+    if (
+        forced
+        or last is None
+        or last.sha256 != chosen.sha256
+        or last.code != made_by
+        or any(h.get("changed") for h in hosts.values())
+    ):
+        project.record(
+            "deployed",
+            stage.name,
+            chosen,
+            **_where(name, hosts),
+            reason=reason,
+            forced=forced,
+            code=made_by,
+        )
+    for said in dict.fromkeys(h["canary"] for h in hosts.values() if "canary" in h):
+        print(said)
+    print(f"{chosen.version} is live in {name}: {_url(hosts)}")
+
+
+def rollback(project: Project, name: str, wanted: str | None, reason: str | None) -> None:
+    """Make the release before the live one live again, and record both sides of it.
+
+    Raises:
+        DeliveryError: there is nothing to go back to, or a host failed.
+    """
+    stage = project.config.stage_of(name)
+    project.ledger.sync()
+    version, left = None, project.live(name)
+    if wanted:
+        target = project.named(wanted)
+        version = target.version
+        gate.refuse_revoked(project.config, project.ledger, stage, target.commit, target.sha256)
+    hosts = playbooks.rollback(project.config, name, version, event.author(project.git))
+    told = next(iter(hosts.values()))
+    # The hosts know what they had before this ledger began.
+    unknown = wheel.Artifact(project.config.name, told["version"], told["sha256"], told["commit"])
+    now = project.artifact(told["sha256"]) or unknown
+    gone = project.artifact(left.sha256) if left and left.sha256 != told["sha256"] else None
+    if gone:
+        project.record("rolled-back", stage.name, gone, **_where(name, hosts), reason=reason)
+    project.record(
+        "deployed",
+        stage.name,
+        now,
+        **_where(name, hosts),
+        reason=reason or "rollback",
+        code=gate.code(project.git),
+    )
+    print(f"{told['version']} is live in {name} again: {_url(hosts)}")
+
+
+def stop(project: Project, names: list[str], remove: bool) -> None:
+    """Stop the service in environments, or take it off its hosts; ledger and index stay.
+
+    Raises:
+        DeliveryError: a host failed.
+    """
+    for name in names:
+        project.config.stage_of(name)
+        playbooks.stop(project.config, name, remove)
+        gone = "gone, with its releases and its data" if remove else "stopped"
+        print(f"{name} is {gone}; python -m delivery deploy {name} starts it again")
+
+
+def execute(project: Project, name: str, command: list[str]) -> int:
+    """Run a command that is told what is under test in an environment; return its exit status.
+
+    Its environment has ``SERVICE_URL``, ``SERVICE_VERSION`` and ``SERVICE_SHA256``:
+    in a stage those of the stage's artifact, else of what was deployed last.
+
+    Raises:
+        UsageError: nothing was deployed there yet.
+    """
+    live = project.live(name)
+    if live is None:
+        raise UsageError(f"nothing was deployed to {name} yet: python -m delivery deploy {name}")
+    tested = project.artifact() if "DELIVERY_SHA256" in os.environ else None
+    told = {
+        "SERVICE_URL": live.url or "",
+        "SERVICE_VERSION": tested.version if tested else live.version or "",
+        "SERVICE_SHA256": tested.sha256 if tested else live.sha256 or "",
+    }
+    try:
+        return subprocess.run(command, env={**os.environ, **told}, check=False).returncode
+    except OSError as error:
+        raise UsageError(f"{command[0]} cannot be run: {error}") from None
+
+
+def perform(project: Project) -> None:
+    """Ask the service that `execute` tells of, for a few seconds, and compare with the limits.
+
+    Raises:
+        UsageError: nothing tells where it is, or there are no limits.
+        Refused: another artifact than the one under test answers there.
+        DeliveryError: nothing answers, or it is over a limit.
+    """
+    url, wanted = os.environ.get("SERVICE_URL"), os.environ.get("SERVICE_SHA256")
+    if not url:
+        raise UsageError(
+            "SERVICE_URL is not set: python -m delivery exec ENV -- python -m delivery performance"
+        )
+    said = playbooks.answers(url, seconds=10)
+    if said is None:
+        raise DeliveryError(f"nothing answers at {url}/version: python -m delivery status")
+    if wanted and said.get("sha256") != wanted:
+        raise Refused(f"{url} runs {said.get('version')}, which is not what is under test")
+    report = project.config.root / ".delivery" / "reports" / "performance" / "limits.xml"
+    performance.perform(url, project.config.performance, report)
+
+
+def _where(name: str, hosts: dict[str, Any]) -> dict[str, Any]:
+    spent = [sum(h.get("seconds", {}).values()) for h in hosts.values()]
+    return {
+        "environment": name,
+        "hosts": tuple(hosts),
+        "url": _url(hosts),
+        "migrated": any(h.get("migrated") for h in hosts.values()),
+        "seconds": round(max(spent), 3) if spent else None,
+    }
+
+
+def _url(hosts: dict[str, Any]) -> str:
+    return str(next(iter(hosts.values())).get("url", ""))

@@ -1,0 +1,138 @@
+"""Environment by environment: what is live, since when, by whom, how far behind, what is next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import Stage
+from ..errors import Refused
+from ..ledger.event import Event
+from ..pipeline import gate
+from ..project import Project
+from . import playbooks
+
+CANDIDATES = 20  # how many newer artifacts are looked at
+
+
+@dataclass(frozen=True)
+class Next:
+    """The artifact that an environment gets next.
+
+    Attributes:
+        version: its version.
+        commit: its commit's full hash.
+        waits: what it waits for, as the gate says it; None when it waits for nobody but you.
+    """
+
+    version: str
+    commit: str
+    waits: str | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """One environment.
+
+    Attributes:
+        name: its name.
+        stage: the stage that deploys to it.
+        live: its last deployment; None when there was none.
+        behind: how many commits that is behind; None when this clone does not have the commit.
+        answers: what it says of itself: ``yes``, ``no`` when nothing answers, or another version;
+            None when it was not asked.
+        next: what comes next; None when nothing newer was built.
+    """
+
+    name: str
+    stage: str
+    live: Event | None
+    behind: int | None
+    answers: str | None
+    next: Next | None
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is known to be other than the ledger says."""
+        return self.answers in (None, "yes")
+
+    def told(self) -> dict[str, Any]:
+        """Return the environment for JSON."""
+        live = self.live
+        return {
+            "environment": self.name,
+            "version": live.version if live else None,
+            "sha256": live.sha256 if live else None,
+            "commit": live.commit if live else None,
+            "since": live.at if live else None,
+            "by": live.by if live else None,
+            "forced": live.forced if live else False,
+            "reason": live.reason if live else None,
+            "url": live.url if live else None,
+            "hosts": list(live.hosts) if live else [],
+            "answers": self.answers,
+            "behind": self.behind,
+            "next": vars(self.next) if self.next else None,
+        }
+
+
+def places(project: Project, head: str, ask: bool = True) -> list[Place]:
+    """Return every environment of a project whose ledger is held.
+
+    Args:
+        project: the project.
+        head: the commit that is checked out; what is live is so far behind it.
+        ask: whether the environments are asked what they run.
+    """
+    found = []
+    built = project.ledger.events(event=("built",), newest=CANDIDATES)[::-1]
+    for name in project.config.environments:
+        stage, live = project.config.stage_of(name), project.live(name)
+        found.append(
+            Place(
+                name,
+                stage.name,
+                live,
+                project.git.behind(live.commit, head) if live else None,
+                _answers(live) if live and live.url and ask else None,
+                _next(project, stage, live, built),
+            )
+        )
+    return found
+
+
+def _answers(live: Event) -> str:
+    said = playbooks.answers(str(live.url))
+    if said is None:
+        return "no"
+    return "yes" if said.get("sha256") == live.sha256 else f"as {said.get('version')}"
+
+
+def _next(
+    project: Project, stage: Stage, live: Event | None, built: Iterable[Event]
+) -> Next | None:
+    """Return the newest artifact that has come as far as the stage's gate, else the newest."""
+    newest: Next | None = None
+    for event in built:
+        if live and event.sha256 == live.sha256:
+            break
+        waits = _waits(project, stage, event)
+        one = Next(str(event.version), event.commit, waits)
+        needs = (project.config.stages[need] for need in stage.needs)
+        if all(
+            gate.verdict(project.config, project.ledger, need, event.commit, event.sha256)
+            == "passed"
+            for need in needs
+        ):
+            return one
+        newest = newest or one
+    return newest
+
+
+def _waits(project: Project, stage: Stage, event: Event) -> str | None:
+    try:
+        gate.check(project.config, project.ledger, stage, event.commit, event.sha256)
+    except Refused as refused:
+        return str(refused)
+    return None

@@ -1,0 +1,158 @@
+"""Environments: put an artifact into one by Ansible, take it back, ask what answers there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from ..artifact import wheel
+from ..artifact.wheel import Artifact
+from ..config import Config
+from ..errors import DeliveryError
+from ..git import Git
+from ..tools import ansible_playbook
+
+
+def deploy(
+    config: Config, git: Git, environment: str, wanted: Artifact, by: str, bake: bool = True
+) -> dict[str, Any]:
+    """Make ``wanted`` live in an environment, on every host of its inventory or on none.
+
+    Args:
+        config: the project's pipeline.
+        git: its repository, from which the release's hashed requirements come.
+        environment: the inventory's name.
+        wanted: the artifact; it has to be in the index.
+        by: who does it; the hosts' journals keep it.
+        bake: whether the canary is watched before the others follow.
+
+    Returns:
+        What each host said, by its name: ``changed``, ``url``, ``version``, ``seconds`` and more.
+
+    Raises:
+        DeliveryError: a host failed; the text is the host's reason. What was live still is.
+    """
+    file = config.index.fetch(config.name, wanted)
+    with tempfile.TemporaryDirectory(prefix="delivery-") as scratch:
+        requirements = Path(scratch, "requirements.txt")
+        requirements.write_bytes(wheel.lock(git, wanted))
+        release = {
+            "service_version": wanted.version,
+            "service_sha256": wanted.sha256,
+            "service_commit": wanted.commit,
+            "service_wheel": str(file),
+            "service_requirements": str(requirements),
+            "service_by": by,
+        }
+        unwatched = {} if bake else {"service_bake_seconds": 0}
+        return _play(config, environment, "deploy.yml", release | unwatched)
+
+
+def rollback(config: Config, environment: str, version: str | None, by: str) -> dict[str, Any]:
+    """Make the release before the live one live again, or ``version``; return what each host said.
+
+    Raises:
+        DeliveryError: there is no such release on a host, or it does not come up.
+    """
+    target = {"service_version": version} if version else {}
+    return _play(config, environment, "rollback.yml", {"service_by": by, **target})
+
+
+def stop(config: Config, environment: str, remove: bool = False) -> dict[str, Any]:
+    """Stop the service and its front in an environment; return what each host said.
+
+    Args:
+        config: the project's pipeline.
+        environment: the inventory's name.
+        remove: whether to take everything of it off the hosts, its data too.
+
+    Raises:
+        DeliveryError: a host failed.
+    """
+    state = "absent" if remove else "stopped"
+    return _play(config, environment, "deploy.yml", {"service_state": state})
+
+
+def look(config: Config, environment: str) -> dict[str, Any]:
+    """Return what is live on each host of an environment, and change nothing there.
+
+    Returns:
+        By host ``version``, ``sha256`` and ``url`` of what its journal calls live, and ``changed``:
+        whether it runs. A host that cannot be asked is not ``ok``, and has a ``reason``.
+
+    Raises:
+        DeliveryError: no host said anything.
+    """
+    return _play(config, environment, "verify.yml", {}, whole=False)
+
+
+def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:
+    """Return what ``/version`` says at ``url``; None when nothing answers in ``seconds``."""
+    # No proxy: a pipeline asks its environments directly.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url.rstrip('/')}/version", timeout=seconds) as answer:
+            said = json.load(answer)
+    except (OSError, ValueError, urllib.error.URLError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _play(
+    config: Config,
+    environment: str,
+    playbook: str,
+    variables: dict[str, Any],
+    whole: bool = True,
+) -> dict[str, Any]:
+    """Run a playbook on an environment's inventory and return the hosts' results.
+
+    Args:
+        whole: whether a host that fails is an error.
+    """
+    ansible, folder = ansible_playbook(), config.root / "delivery"
+    if ansible is None:
+        raise DeliveryError(
+            f"ansible-playbook is not here: run this as python -m delivery … {environment}"
+        )
+    with tempfile.TemporaryDirectory(prefix="delivery-") as scratch:
+        extra, result = Path(scratch, "vars.json"), Path(scratch, "result.json")
+        extra.write_text(json.dumps({"service_name": config.name, **variables}), encoding="utf-8")
+        env = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+            "DELIVERY_RESULT": str(result),
+        }
+        inventory = folder / "inventories" / environment
+        command = [str(ansible), "-i", str(inventory), str(folder / playbook), "-e", f"@{extra}"]
+        # A stage's log has all that Ansible says; a person is shown it when something went wrong.
+        quiet = None if "DELIVERY_STAGE" in os.environ else subprocess.PIPE
+        done = subprocess.run(
+            command,
+            cwd=config.root,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=quiet,
+            stderr=quiet and subprocess.STDOUT,
+            check=False,
+        )
+        found = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
+    hosts: dict[str, Any] = found.get("hosts", {})
+    told = {host: said["reason"] for host, said in hosts.items() if said.get("reason")}
+    # What was seen on several hosts names them itself.
+    reasons = dict.fromkeys(
+        why if why.startswith("canar") else f"{host}: {why}" for host, why in told.items()
+    )
+    if not hosts or (whole and (done.returncode or reasons)):
+        if done.stdout and not reasons:
+            sys.stderr.buffer.write(done.stdout)
+        what = f"{playbook} ended with status {done.returncode} in {environment}"
+        raise DeliveryError("; ".join(reasons) or what)
+    return hosts

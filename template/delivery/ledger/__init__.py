@@ -1,0 +1,1 @@
+"""The ledger: what happened to which artifact, where, when and by whom, kept in git."""

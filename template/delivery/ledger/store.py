@@ -1,0 +1,173 @@
+"""The ledger: one immutable file per event on a git ref of its own.
+
+It needs no server and works in shallow clones. Appending is one fast-forward of
+``refs/delivery/ledger``; who loses a race appends again on top of the winner.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from ..errors import UsageError
+from ..git import Git
+from .chain import REF, SKEW, Chain, no_ledger
+from .event import EVENTS, Event, login
+from .listing import Entry, Listing
+from .objects import Object, Objects
+
+
+class Ledger:
+    """The events of one repository.
+
+    Args:
+        git: the repository.
+        remote: the remote the ledger is shared through; empty: it is not shared.
+    """
+
+    def __init__(self, git: Git, remote: str = "") -> None:
+        self.git, self.remote = git, remote
+        self.chain = Chain(git, remote)
+        self._objects: Objects | None = None
+        # What was read, by its hash, so that it is read and understood once.
+        self._trees: dict[str, bytes] = {}
+        self._events: dict[str, Event | None] = {}
+        if remote and not git.ok("remote", "get-url", remote):
+            raise UsageError(
+                f"delivery.toml [ledger]: there is no git remote {remote!r}: git remote add"
+            )
+
+    def append(self, event: Event) -> Event:
+        """Write ``event`` on the ref, share it when there is a remote, and return it as written.
+
+        Raises:
+            UsageError: this machine's clock is far behind the newest event; nothing is written.
+            DeliveryError: the ref kept changing, or the remote does not take it; the event is then
+                on the local ref and is shared by the next append or ``sync``.
+        """
+        written = event
+
+        def files(tip: str | None) -> dict[str, bytes]:
+            nonlocal written
+            if not event.envelope:  # what is signed cannot be told another time
+                written = replace(event, at=self._after(tip, event))
+            return {written.path(): written.body().encode()}
+
+        by = self._by()
+        made = self.chain.add(files, f"{event.stage} {event.event}", by)
+        self.chain.share(by, made)
+        return written
+
+    def sync(self) -> None:
+        """Bring the local ledger and the remote's together; without a remote, do nothing.
+
+        Raises:
+            DeliveryError: the remote cannot be reached, does not take the ledger, or has rewritten
+                it.
+        """
+        self.chain.share(self._by())
+
+    def after(self, event: Event) -> str:
+        """Return when ``event`` is to be said to happen: as it says, but after all that is known.
+
+        Raises:
+            UsageError: this machine's clock is far behind the newest event.
+        """
+        return self._after(self.chain.tip(), event)
+
+    def _after(self, tip: str | None, event: Event) -> str:
+        ahead = self.chain.ahead(tip, event.path()) if tip else None
+        if ahead is None:
+            return event.at
+        newest = datetime.strptime(ahead[:24], "%Y/%m/%d/%H/%M%S%f").replace(tzinfo=UTC)
+        if (newest - event.when).total_seconds() > float(os.environ.get("DELIVERY_SKEW", SKEW)):
+            raise UsageError(
+                f"this machine's clock says {event.when:%Y-%m-%d %H:%M:%S}, but the ledger has an"
+                f" event of {newest:%Y-%m-%d %H:%M:%S} (UTC): set the clock; if it is right, write"
+                " after that event all the same by DELIVERY_SKEW=SECONDS"
+            )
+        return (newest + timedelta(microseconds=1)).isoformat(timespec="microseconds")
+
+    def _by(self) -> str:
+        return self.git.identity() or login()
+
+    @contextmanager
+    def held(self) -> Iterator[Ledger]:
+        """Yield this ledger for questions: one git process answers all of them."""
+        if self._objects:
+            yield self
+            return
+        with Objects(self.git) as objects:
+            held = copy.copy(self)
+            held._objects = objects
+            yield held
+
+    def events(
+        self,
+        *,
+        event: Iterable[str] = EVENTS,
+        stage: str | None = None,
+        about: str | None = None,
+        newest: int | None = None,
+    ) -> list[Event]:
+        """Return events, oldest first.
+
+        Args:
+            event: only these kinds.
+            stage: only those of this stage.
+            about: only those about this commit or this sha256 (a full hash).
+            newest: only so many, the newest ones.
+
+        Returns:
+            The events; a file that is no event of a form known here is left out.
+        """
+        with self.held() as held:
+            names = held.names(event=event, stage=stage, about=(about[:12],) if about else ())
+            found = (e for e in held.read(names) if about is None or about in (e.commit, e.sha256))
+            return list(islice(found, newest))[::-1]
+
+    def names(
+        self,
+        *,
+        event: Iterable[str] = EVENTS,
+        stage: str | None = None,
+        about: Collection[str] = (),
+    ) -> Iterator[Entry]:
+        """Yield what the names of the events' files tell, newest first; the ledger has to be held.
+
+        Args:
+            event: only these kinds.
+            stage: only those of this stage.
+            about: only those about a commit or a sha256 that begins with these twelve digits.
+        """
+        assert self._objects
+        tip = self._objects.one(REF)
+        if tip is None:
+            return iter(())
+        if tip.kind != "commit":
+            raise UsageError(no_ledger(REF))
+        root = tip.body.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
+        listing = Listing(self._objects, root, self._trees)
+        return listing.newest_first(event=event, stage=stage, about=about)
+
+    def read(self, names: Iterable[Entry]) -> Iterator[Event]:
+        """Yield the events of these files, in the same order; the ledger has to be held."""
+        assert self._objects
+        waiting, at_once = iter(names), 1
+        while entries := list(islice(waiting, at_once)):
+            at_once = min(at_once * 4, 1000)
+            oids = [entry.oid for entry in entries]
+            new = [oid for oid in oids if oid not in self._events]
+            for oid, found in zip(new, self._objects.read(new)):
+                self._events[oid] = Event.parse(found.body) if found else None
+            yield from (event for oid in oids if (event := self._events[oid]))
+
+    def object(self, name: str) -> Object | None:
+        """Return any object of the repository, None without it; the ledger has to be held."""
+        assert self._objects
+        return self._objects.one(name)
