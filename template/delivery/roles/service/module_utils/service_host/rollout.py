@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from . import install, traffic
+from . import install, processes, traffic
 from .errors import Refused, sentence
 from .files import discard, read_json
 from .install import Artifact
@@ -129,6 +129,9 @@ class Rollout:
 
     def gone(self) -> str | None:
         """Say how the process of the instance ended, if it did."""
+        # While its first process is there, nobody has to be asked.
+        if self.pid and processes.process(self.pid):
+            return None
         status = self.host.keeper.status(self.target.instance)
         self.pid = self.pid or status.pid
         if status.up and status.pid == self.pid:
