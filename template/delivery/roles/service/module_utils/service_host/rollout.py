@@ -230,7 +230,8 @@ def settled(host: Host, target: Entry) -> str | None:
 def through_front(host: Host, target: Entry) -> str | None:
     """Ask through the front, as the world does; return what is wrong."""
     try:
-        return fault(host.front, target, 5.0)
+        # On a busy host it may take as long as the probes may.
+        return fault(host.front, target, host.probe_seconds)
     except WrongArtifact as error:
         return str(error)
 
