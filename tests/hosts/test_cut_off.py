@@ -26,8 +26,11 @@ from .host import CONTROLLER, Host
 pytestmark = pytest.mark.hosts
 
 ROOT = f"/opt/{NAME}"
-# A release that takes its time before it goes live, so that something can happen meanwhile.
-LONG = "__import__('time').sleep(8)"
+# A release whose migration waits until it may go on, so that something can happen meanwhile.
+LONG = (
+    "[__import__('time').sleep(0.1) for _ in range(1800)"
+    " if not Path(os.environ['STATE_DIRECTORY'], 'go').exists()]"
+)
 FILES = {
     "Caddyfile": "templates/Caddyfile.j2",
     "launch.py": "files/launch.py",
@@ -59,9 +62,17 @@ def family(pid: int) -> Iterator[int]:
             yield from family(int(child))
 
 
-def migrating(host: Host) -> bool:
-    """Tell whether a release's migration runs."""
-    return "active" in host.sh(f"systemctl is-active '{NAME}-once-*'", check=False).split()
+@contextlib.contextmanager
+def migrating(host: Host) -> Iterator[None]:
+    """Wait for a migration; it goes on when the block has ended, and so does the next one."""
+    go = host.disk / f"var/lib/{NAME}/go"
+    go.unlink(missing_ok=True)
+    active = f"systemctl is-active '{NAME}-once-*'"
+    wait(lambda: "active" in host.sh(active, check=False).split(), 300)
+    try:
+        yield
+    finally:
+        go.touch()
 
 
 def inside(host: Host) -> str:
@@ -195,12 +206,11 @@ def test_a_controller_that_is_killed_leaves_all_up_and_the_next_run_goes_on(thre
 
 
 def test_two_deploys_at_once_are_one_and_a_refusal_that_names_it(one: Service) -> None:
-    host = one.hosts[0]
     first = one.start("deploy.yml", **vars_of(one.wheel("21.0", migrate=LONG)))
     other = Service(one.lab, one.work / "other", one.names)
     other.work.mkdir(exist_ok=True)
-    wait(lambda: migrating(host), 300)
-    run = other.deploy(other.wheel("21.1"), service_by="grace")["h1"]
+    with migrating(one.hosts[0]):
+        run = other.deploy(other.wheel("21.1"), service_by="grace")["h1"]
     assert not run.ok
     assert re.search(
         rf"{ROOT} is being changed by ada with version 21\.0, since 20\S+ \(process \d+\)",
@@ -214,8 +224,7 @@ def test_a_cable_pulled_in_the_middle_costs_only_another_run(one: Service) -> No
     host, before = one.hosts[0], one.live()
     what = one.wheel("22.0", migrate=LONG)
     process = one.start("deploy.yml", **vars_of(what))
-    wait(lambda: migrating(host), 300)
-    with host.unplugged():
+    with migrating(host), host.unplugged():
         assert inside(host) == before[0]
         run = one.finish(process)["h1"]
     assert run.code != 0
@@ -233,8 +242,8 @@ def test_a_host_that_loses_power_in_the_middle_comes_back_as_it_was(one: Service
     host.sh("sync")
     what = one.wheel("23.0", migrate=LONG)
     process = one.start("deploy.yml", **vars_of(what))
-    wait(lambda: migrating(host), 300)
-    host.halt(signal.SIGKILL)
+    with migrating(host):
+        host.halt(signal.SIGKILL)
     run = one.finish(process)["h1"]
     assert run.code != 0 and run.host["reason"], run.output
     host.boot()
