@@ -9,8 +9,8 @@ loop      scp and ssh of benchmarks/host.sh, host after host
 at once   the role, all hosts in one batch
 batches   the role, one host, then a quarter, then the rest, as it is by default
 
-And how long requests take while a host is cut over (by a rollback, which installs nothing), against
-the same load before.
+rollback: how long python -m delivery rollback takes for four hosts. latency: how long requests take
+while a host is cut over (by a rollback, which installs nothing), against the same load before.
 """
 
 from __future__ import annotations
@@ -23,20 +23,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from delivery.project import Project
 
 from tests.delivery.role.conftest import ROLE
 from tests.delivery.role.wheels import NAME, REQUIREMENTS
 from tests.hosts.base import base
 from tests.hosts.conftest import CACHE, INDEX, Service
+from tests.hosts.fleet import founded
 from tests.hosts.host import CONTROLLER, Host
 from tests.hosts.index import fill
 from tests.hosts.lab import ALIVE, SSH, Lab
 
 SCRIPT = Path(__file__).with_name("host.sh")
 SIZES = (1, 2, 4, 8, 16)
+PARTS = ("scale", "rollback", "latency")
+# As many hosts as a rollback is promised to be quick for.
+SOME = 4
 
 
 class Fleet:
@@ -95,16 +101,42 @@ class Fleet:
                 sys.exit(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
-def latency(fleet: Fleet) -> tuple[float, float]:
-    """Return how many milliseconds 99 of 100 requests stay below, before and during a cutover."""
-    service = fleet.service(1)
-    with service.load(service.hosts[0], "--slow=2") as before:
-        time.sleep(10)
-    with service.load(service.hosts[0], "--slow=2") as during:
-        run = service.rollback()["h1"]
-        assert run.code == 0, run.output
-    assert (before["failed"], during["failed"]) == (0, 0), (before, during)
-    return before["p99_ms"], during["p99_ms"]
+def latency(fleet: Fleet, times: int) -> dict[str, float]:
+    """Return the milliseconds that 99 of 100 requests stay below, before and during a cutover."""
+    service, found = fleet.service(1), []
+    for _ in range(times):
+        # Twice, so that there is something to go back to whatever was deployed without a journal.
+        fleet.by_role(1)
+        fleet.by_role(1)
+        counts = []
+        for work in (lambda: time.sleep(10), service.rollback):
+            with service.load(service.hosts[0], "--slow=2", "--pause=0.02") as count:
+                work()
+            assert count["failed"] == 0, count
+            counts.append(count["p99_ms"])
+        found.append({"before": counts[0], "during": counts[1], "times": counts[1] / counts[0]})
+    return {key: statistics.median(each[key] for each in found) for key in found[0]}
+
+
+def rollback(fleet: Fleet, size: int, times: int) -> dict[str, float]:
+    """Return how many seconds python -m delivery rollback takes for some hosts, and on a host."""
+    service, found = fleet.service(size), []
+    service.variables = {"service_batches": ["100%"]}
+    before, after = fleet.version(), fleet.version()
+    team = founded(service, before, after)
+    for number in range(times):
+        start = time.monotonic()
+        done = team.delivery("rollback", "production")
+        took = time.monotonic() - start
+        if done.returncode:
+            sys.exit(done.stderr)
+        assert set(service.live()) == {before}
+        event = Project.find(team.root).live("production")
+        assert event is not None and event.seconds is not None
+        found.append({"all": took, "host": event.seconds})
+        if number + 1 < times:
+            team.delivery("deploy", "production", after, "--force", "--reason", "again")
+    return {key: statistics.median(each[key] for each in found) for key in found[0]}
 
 
 def median(measure: Callable[[], dict[str, float]], times: int) -> dict[str, float]:
@@ -120,30 +152,50 @@ def main() -> None:
     )
     options.add_argument("--times", type=int, default=3, help="how often each figure is taken")
     options.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of hosts")
+    options.add_argument("parts", nargs="*", default=PARTS, help=f"of {', '.join(PARTS)}")
     options.add_argument("--json", type=Path, help="where to write the figures, too")
     told = options.parse_args()
+    if unknown := set(told.parts) - set(PARTS):
+        options.error(f"{', '.join(sorted(unknown))} is none of {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         index, work = Path(scratch, "index"), Path(scratch, "work")
         fill(index, [REQUIREMENTS, ROLE / "files/caddy.txt"])
         work.mkdir()
-        with Lab(base(CACHE), max(told.sizes)) as lab:
+        count = max(SOME, *told.sizes) if "scale" in told.parts else SOME
+        with Lab(base(CACHE), count) as lab:
             serve = ["-m", "http.server", "--bind", CONTROLLER, "8080", "--directory", index]
             null = subprocess.DEVNULL
             server = lab.start([sys.executable, *map(str, serve)], stdout=null, stderr=null)
             fleet = Fleet(lab, work)
-            first = fleet.by_role(max(told.sizes), service_batches=["100%"])
-            print(f"first deploy to {max(told.sizes)} bare hosts: {first['all']:.1f} s", flush=True)
-            rows = [row(fleet, size, told.times) for size in told.sizes]
-            before, during = latency(fleet)
+            first = fleet.by_role(count, service_batches=["100%"])
+            print(f"first deploy to {count} bare hosts: {first['all']:.1f} s", flush=True)
+            if "rollback" in told.parts:
+                back = rollback(fleet, SOME, told.times)
+                print(
+                    f"rollback of {SOME} hosts: {back['all']:.1f} s, on a host {back['host']:.2f} s"
+                )
+            if "latency" in told.parts:
+                p99 = latency(fleet, told.times)
+                print(
+                    f"p99 before a cutover {p99['before']:.1f} ms, during {p99['during']:.1f} ms:"
+                    f" {p99['times']:.2f} times",
+                    flush=True,
+                )
+            if "scale" in told.parts:
+                scale(fleet, told.sizes, told.times, told.json)
         server.wait()
+
+
+def scale(fleet: Fleet, sizes: Sequence[int], times: int, file: Path | None) -> None:
+    """Deploy to more and more hosts, print a table."""
+    rows = [row(fleet, size, times) for size in sizes]
     for line in rows:
         line["against one host"] = line["at once"] / rows[0]["at once"]
-    if told.json:
-        told.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if file:
+        file.write_text(json.dumps(rows, indent=1) + "\n")
     print("".join(f"{name:>18}" for name in rows[0]))
     for line in rows:
         print("".join(f"{number:18.2f}" for number in line.values()))
-    print(f"p99 before a cutover {before:.1f} ms, during {during:.1f} ms: {during / before:.2f}")
 
 
 def row(fleet: Fleet, size: int, times: int) -> dict[str, float]:

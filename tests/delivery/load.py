@@ -193,8 +193,11 @@ def main() -> None:
     parser.add_argument("--at", default="", help="the address that the name of an https URL has")
     parser.add_argument("--requests", type=int, default=0, help="go on until so many were sent")
     parser.add_argument("--slow", type=int, default=0, help="clients more, who ask for /slow")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds before the next request")
     options = parser.parse_args()
-    with load(options.url, options.clients, at=options.at, slow=options.slow) as running:
+    with load(
+        options.url, options.clients, None, options.pause, options.at, options.slow
+    ) as running:
         if options.seconds is None:
             sys.stdin.read()
         else:

@@ -1,4 +1,7 @@
-"""Four hosts for all tests of this folder, and a service on them."""
+"""Five hosts for all tests of this folder, and a service on them.
+
+h1 has the service `one`, h2 to h4 have `three`; h5 is for what has to begin or end bare.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,10 @@ INDEX = f"http://{CONTROLLER}:8080/simple"
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Four hosts that are up, and reach a package index; a test leaves them up."""
+    """Five hosts that are up, and reach a package index; a test leaves them up."""
     folder = tmp_path_factory.mktemp("index")
     fill(folder, [REQUIREMENTS, ROLE / "files/caddy.txt"])
-    with Lab(base(CACHE), 4) as made:
+    with Lab(base(CACHE), 5) as made:
         serve = ["-m", "http.server", "--bind", CONTROLLER, "8080", "--directory", str(folder)]
         null = subprocess.DEVNULL
         server = made.start([sys.executable, *serve], stdout=null, stderr=null)
@@ -162,6 +165,10 @@ class Service:
         """Return the version that each host serves."""
         return [str(self.get(host)["version"]) for host in self.hosts]
 
+    def gone(self) -> dict[str, Run]:
+        """Take everything of it off its hosts."""
+        return self.play("deploy.yml", service_state="absent")
+
 
 @pytest.fixture(scope="session")
 def one(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
@@ -170,3 +177,26 @@ def one(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]
     run = service.deploy(service.wheel("1.0"))["h1"]
     assert run.ok, run.output
     yield service
+
+
+@pytest.fixture(scope="session")
+def three(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service on three hosts, where some release is live."""
+    service = Service(lab, tmp_path_factory.mktemp("three"), ("h2", "h3", "h4"))
+    runs = service.deploy(service.wheel("1.0"), service_batches=["100%"])
+    assert runs["h2"].code == 0, runs["h2"].output
+    yield service
+
+
+@pytest.fixture
+def bare(lab: Lab, tmp_path: Path) -> Iterator[Service]:
+    """A service for one host, which has nothing of it, and has nothing of it in the end."""
+    service = Service(lab, tmp_path, ("h5",))
+    yield service
+    assert service.gone()["h5"].ok
+
+
+def journal(host: Host) -> list[dict[str, Any]]:
+    """Return the lines of the journal of a host."""
+    text = (host.disk / f"opt/{NAME}/journal.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]

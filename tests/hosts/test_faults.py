@@ -2,219 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import jinja2
 import pytest
-from service_host import rollout
 
-from tests.delivery.role.conftest import CHILD, ROLE, vars_of, wait
-from tests.delivery.role.wheels import COMMIT, NAME, REQUIREMENTS, Wheel
+from tests.delivery.role.conftest import wait
+from tests.delivery.role.wheels import NAME, REQUIREMENTS
 
-from .conftest import INDEX, Service
-from .host import CONTROLLER, Host
+from .conftest import Service
+from .host import CONTROLLER
 from .lab import ALIVE, SSH, Lab
 
 pytestmark = pytest.mark.hosts
 
 ROOT = f"/opt/{NAME}"
-# A release that takes its time before it goes live, so that something can happen meanwhile.
-LONG = "__import__('time').sleep(8)"
-FILES = {
-    "Caddyfile": "templates/Caddyfile.j2",
-    "launch.py": "files/launch.py",
-    "leave.py": "files/leave.py",
-    "ready.py": "files/ready.py",
-    "user": "templates/sysusers.conf.j2",
-    "instance": "templates/instance.service.j2",
-    "front": "templates/front.service.j2",
-    "port": "templates/front.socket.j2",
-}
-
-
-def holder(host: Host) -> dict[str, Any]:
-    """Return what the note in the lock of a host says; nothing while nobody holds it."""
-    path = host.disk / f"opt/{NAME}/lock"
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    assert isinstance(told, dict)
-    return told
-
-
-def migrating(host: Host) -> bool:
-    """Tell whether a release's migration runs."""
-    return "active" in host.sh(f"systemctl is-active '{NAME}-once-*'", check=False).split()
-
-
-def inside(host: Host) -> str:
-    """Return the version that a host serves, asked on the host itself."""
-    code = (
-        "import json, urllib.request as u;"
-        "print(json.load(u.urlopen('http://127.0.0.1/version', timeout=10))['version'])"
-    )
-    return host.sh(f'python3 -c "{code}"')
-
-
-def parameters(what: Wheel, folder: Path) -> dict[str, Any]:
-    """Return what Ansible would give to the module."""
-    loader = jinja2.FileSystemLoader([ROLE, ROLE / "templates"])
-    templates = jinja2.Environment(loader=loader, trim_blocks=True, keep_trailing_newline=True)
-    variables = {
-        "service_name": NAME,
-        "service_user": NAME,
-        "service_root": ROOT,
-        "service_address": "0.0.0.0",
-        "service_port": 80,
-        "service_probe_seconds": 15,
-        "service_drain_seconds": 30,
-        "service_front_folder": f"/run/{NAME}-front",
-        "service_front_handle": 3,
-        "service_tls": "none",
-        "service_tls_port": 443,
-        "service_domains": [],
-    }
-    return {
-        "state": "live",
-        "init": "systemd",
-        "root": ROOT,
-        "user": NAME,
-        "url": "http://127.0.0.1",
-        "name": NAME,
-        "version": what.version,
-        "sha256": what.sha256,
-        "commit": COMMIT,
-        "wheel": str(folder / what.path.name),
-        "requirements": str(folder / "requirements.txt"),
-        "python": None,
-        "environment": "{}",
-        "by": "ada",
-        "address": "0.0.0.0",
-        "port": 80,
-        "tls": "none",
-        "keep": 5,
-        "migrate": True,
-        "probe_seconds": 60.0,
-        "drain_seconds": 30.0,
-        "tools": (ROLE / "files/caddy.txt").read_text().rstrip(),
-        "files": {
-            name: templates.get_template(path).render(variables) for name, path in FILES.items()
-        },
-    }
-
-
-@dataclasses.dataclass
-class Module:
-    """The module on a host, without Ansible, so that it can be told where to die."""
-
-    host: Host
-    folder: str = "/srv/module"
-
-    def __post_init__(self) -> None:
-        outside = Path(f"{self.host.disk}{self.folder}")
-        shutil.copytree(ROLE / "module_utils", outside / "utils", dirs_exist_ok=True)
-        shutil.copy(CHILD, outside)
-        shutil.copy(REQUIREMENTS, outside)
-
-    def run(self, what: Wheel, kill: int | None = None) -> dict[str, Any] | None:
-        """Deploy; return what it says, None when it was killed."""
-        outside = Path(f"{self.host.disk}{self.folder}")
-        shutil.copy(what.path, outside)
-        (outside / "wanted.json").write_text(json.dumps(parameters(what, Path(self.folder))))
-        place = "" if kill is None else str(kill)
-        child = f"python3 child.py utils '{place}' - <wanted.json"
-        pip = f"PIP_INDEX_URL={INDEX} PIP_TRUSTED_HOST={CONTROLLER}"
-        said = self.host.sh(f"cd {self.folder} && {pip} {child}; echo $?")
-        *answer, status = said.splitlines()
-        assert status == (str(128 + signal.SIGKILL) if place else "0"), said
-        told = json.loads(answer[-1]) if answer else None
-        assert told is None or isinstance(told, dict)
-        return told
-
-
-def test_a_run_that_is_killed_anywhere_is_put_right_by_the_next(one: Service) -> None:
-    host, module = one.hosts[0], Module(one.hosts[0])
-    names = [step.__name__ for _, step in rollout.STEPS]
-    moves = names.index("cutover") + 1
-    old, new = one.wheel("20.0"), one.wheel("20.1")
-    for what in (new, old):
-        assert (module.run(what) or {}).get("version") == what.version
-    with one.load(host) as count:
-        for place in range(1, len(names) + 1):
-            assert module.run(new, place) is None
-            moved = place >= moves
-            assert inside(host) == (new if moved else old).version, (place, names)
-            told = module.run(new)
-            assert told and told.get("version") == new.version, (place, told)
-            verb = "finished" if moved else "undid"
-            ended = place == len(names)
-            wanted = None if ended else f"{verb} the deploy of {new.version}"
-            assert told["recovered"] == wanted, (place, told)
-            old, new = new, old
-    assert count["failed"] == 0, count
-    assert one.deploy(old)["h1"].ok
-    units = host.sh(f"systemctl list-units --plain --no-legend '{NAME}@*'").splitlines()
-    assert len(units) == 1
-
-
-def test_two_deploys_at_once_are_one_and_a_refusal_that_names_it(one: Service) -> None:
-    host = one.hosts[0]
-    first = one.start("deploy.yml", **vars_of(one.wheel("21.0", migrate=LONG)))
-    other = Service(one.lab, one.work / "other", one.names)
-    other.work.mkdir(exist_ok=True)
-    wait(lambda: migrating(host), 300)
-    run = other.deploy(other.wheel("21.1"), service_by="grace")["h1"]
-    assert not run.ok
-    assert re.search(
-        rf"{ROOT} is being changed by ada with version 21\.0, since 20\S+ \(process \d+\)",
-        run.host["reason"],
-    )
-    assert one.finish(first)["h1"].ok
-    assert one.live() == ["21.0"]
-
-
-def test_a_cable_pulled_in_the_middle_costs_only_another_run(one: Service) -> None:
-    host, before = one.hosts[0], one.live()
-    what = one.wheel("22.0", migrate=LONG)
-    process = one.start("deploy.yml", **vars_of(what))
-    wait(lambda: migrating(host), 300)
-    with host.unplugged():
-        assert inside(host) == before[0]
-        run = one.finish(process)["h1"]
-    assert run.code != 0
-    assert run.host["reason"], run.output
-    # Nobody is there to tell it to stop: what the host has begun, it ends.
-    wait(lambda: not holder(host), 120)
-    assert inside(host) in (*before, "22.0")
-    run = one.deploy(what)["h1"]
-    assert run.ok, run.output
-    assert one.live() == ["22.0"]
-
-
-def test_a_host_that_loses_power_in_the_middle_comes_back_as_it_was(one: Service) -> None:
-    host, before = one.hosts[0], one.live()
-    host.sh("sync")
-    what = one.wheel("23.0", migrate=LONG)
-    process = one.start("deploy.yml", **vars_of(what))
-    wait(lambda: migrating(host), 300)
-    host.halt(signal.SIGKILL)
-    run = one.finish(process)["h1"]
-    assert run.code != 0 and run.host["reason"], run.output
-    host.boot()
-    assert one.live() == before
-    run = one.deploy(what)["h1"]
-    assert run.ok, run.output
-    assert one.live() == ["23.0"]
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +67,55 @@ def test_another_file_under_the_name_is_not_installed(one: Service, forged: str)
     assert "DO NOT MATCH THE HASHES" in run.output
     assert one.live() == before
     assert not Path(f"{one.hosts[0].disk}{ROOT}/releases/24.1").exists()
+
+
+def test_a_full_disk_is_told_and_leaves_the_live_release(one: Service) -> None:
+    before, host = one.live(), one.hosts[0]
+    with host.full():
+        run = one.deploy(one.wheel("24.2"))["h1"]
+    assert not run.ok
+    assert "No space left on device" in run.output
+    assert one.live() == before
+    assert not Path(f"{host.disk}{ROOT}/releases/24.2").exists()
+
+
+def test_a_rollback_goes_by_the_journal_until_nothing_is_left(bare: Service) -> None:
+    for version in ("1.0", "1.1", "1.2"):
+        assert bare.deploy(bare.wheel(version))["h5"].ok
+    # What was touched last is not what was live last.
+    releases = Path(f"{bare.hosts[0].disk}{ROOT}/releases")
+    for age, version in enumerate(("1.1", "1.2", "1.0")):
+        os.utime(releases / version, (10**9 + age, 10**9 + age))
+    for version in ("1.1", "1.0"):
+        assert bare.rollback()["h5"].ok
+        assert bare.live() == [version]
+    run = bare.rollback()["h5"]
+    assert not run.ok
+    assert f"{NAME} has nothing to go back to in {ROOT}: 1.0 is the first" in run.host["reason"]
+    assert bare.live() == ["1.0"]
+
+
+def test_a_release_that_somebody_deleted_is_not_gone_back_to(one: Service) -> None:
+    host, before = one.hosts[0], one.live()
+    assert one.deploy(one.wheel("24.5"))["h1"].ok
+    host.sh(f"rm -rf {ROOT}/releases/{before[0]}")
+    run = one.rollback()["h1"]
+    assert not run.ok
+    assert f"{before[0]}, which was live before, is no longer installed" in run.host["reason"]
+    assert one.live() == ["24.5"]
+
+
+def test_an_old_instance_that_somebody_started_is_stopped(one: Service) -> None:
+    host, units = one.hosts[0], f"systemctl list-units --plain --no-legend '{NAME}@*'"
+    old = host.sh(units).split()[0]
+    what = one.wheel("24.6")
+    assert one.deploy(what)["h1"].ok
+    host.sh(f"systemctl enable --now {old}")
+    run = one.deploy(what)["h1"]
+    assert run.ok and run.host["changed"], run.output
+    assert len(host.sh(units).splitlines()) == 1
+    assert old not in host.sh(units)
+    assert old not in host.sh("ls /etc/systemd/system/multi-user.target.wants")
 
 
 def test_a_release_that_dies_late_is_started_again_and_can_be_taken_back(one: Service) -> None:

@@ -3,99 +3,29 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from delivery.artifact.index import Folder
-from delivery.artifact.wheel import describe
-from delivery.project import Project
 
-from tests.delivery.role.conftest import DELIVERY
-from tests.delivery.role.wheels import NAME, REQUIREMENTS
+from tests.delivery.role.wheels import NAME
 
 from .conftest import Service
+from .fleet import PIPELINE, Fleet, founded
 from .lab import Lab
 
 pytestmark = pytest.mark.hosts
-
-PYPROJECT = f'[project]\nname = "{NAME}"\nrequires-python = ">=3.11"\n'
-PIPELINE = """\
-index = "{index}"
-
-[ledger]
-remote = "{remote}"
-
-[stages.build]
-budget = 5
-
-[stages.production]
-needs = ["build"]
-environment = "production"
-budget = 60
-"""
-AS = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
-
-
-@dataclass
-class Fleet:
-    """A project whose production is three hosts."""
-
-    service: Service
-    root: Path
-    index: Path
-
-    def git(self, *words: str) -> None:
-        """Run git."""
-        subprocess.run(["git", *AS, *words], cwd=self.root, check=True, capture_output=True)
-
-    def delivery(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run python -m delivery where the hosts can be reached."""
-        command = [sys.executable, "-m", "delivery", *words]
-        environment = {"DELIVERY_BY": "ada", "ANSIBLE_LOCAL_TEMP": str(self.service.work / "tmp")}
-        return self.service.lab.run(
-            command, environment, cwd=self.root, capture_output=True, timeout=400
-        )
-
-    def built(self, version: str) -> None:
-        """Put a release into the index and the ledger, as the stages before production do."""
-        path = self.service.wheel(version).path
-        Folder(self.index).publish(NAME, path)
-        self.git("commit", "--quiet", "--allow-empty", f"--message={version}")
-        project = Project.find(self.root)
-        made = describe(path, project.git.head())
-        for kind in ("built", "passed"):
-            project.record(kind, "build", made)
 
 
 @pytest.fixture(scope="module")
 def fleet(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     """A project whose production runs 10.1, and ran 10.0 before."""
-    work = tmp_path_factory.mktemp("fleet")
-    service = Service(lab, work, ("h2", "h3", "h4"))
-    made = Fleet(service, work / "project", work / "index")
-    shutil.copytree(DELIVERY, made.root / "delivery", ignore=shutil.ignore_patterns("inventories"))
-    (made.root / "requirements").mkdir()
-    shutil.copy(REQUIREMENTS, made.root / "requirements/prod.txt")
-    (made.root / "pyproject.toml").write_text(PYPROJECT)
-    (made.root / "delivery.toml").write_text(PIPELINE.format(index=made.index, remote=""))
-    inventory = made.root / "delivery/inventories/production/hosts.json"
-    inventory.parent.mkdir(parents=True)
-    service.command("deploy.yml")
-    shutil.copy(work / "hosts.json", inventory)
-    made.git("init", "--quiet", "--initial-branch=main")
-    made.git("add", "--all")
-    made.built("10.0")
-    made.built("10.1")
-    for version in ("10.0", "10.1"):
-        done = made.delivery("deploy", "production", version)
-        assert done.returncode == 0, done.stderr
-    return made
+    service = Service(lab, tmp_path_factory.mktemp("fleet"), ("h2", "h3", "h4"))
+    # The canary has tests of its own.
+    service.variables = {"service_batches": ["100%"]}
+    return founded(service, "10.0", "10.1")
 
 
 def test_a_rollback_goes_back_everywhere(fleet: Fleet) -> None:

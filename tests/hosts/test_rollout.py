@@ -5,39 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import socket
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.delivery.role.conftest import wait
 from tests.delivery.role.wheels import NAME
 
-from .conftest import ROOT, Service
-from .host import CONTROLLER, Host
-from .lab import Lab
+from .conftest import Service, journal
 
 pytestmark = pytest.mark.hosts
 
 SICK: dict[str, object] = {"service_environment": {"TINY_SICK": "yes"}}
-
-
-def journal(host: Host) -> list[dict[str, Any]]:
-    """Return the lines of the journal of a host."""
-    text = (host.disk / f"opt/{NAME}/journal.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
-
-
-@pytest.fixture(scope="module")
-def three(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service on three hosts, where 1.0 is live."""
-    service = Service(lab, tmp_path_factory.mktemp("three"), ("h2", "h3", "h4"))
-    runs = service.deploy(service.wheel("1.0"))
-    assert runs["h2"].code == 0, runs["h2"].output
-    yield service
 
 
 def test_all_hosts_get_the_release_the_canary_first(three: Service) -> None:
@@ -132,72 +109,14 @@ def test_a_rollback_takes_every_host_back(three: Service) -> None:
     assert three.live() == ["4.0"] * 3
 
 
-HAPROXY = """\
-global
-    stats socket {admin} level admin
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-frontend world
-    bind {address}:8081
-    default_backend web
-backend web
-    option httpchk GET /healthz
-{servers}
-"""
-
-
-def states(admin: Path) -> dict[str, str]:
-    """Return how HAProxy sees each host."""
-    with socket.socket(socket.AF_UNIX) as asked:
-        asked.connect(str(admin))
-        asked.sendall(b"show stat\n")
-        rows = asked.makefile().read().splitlines()
-    cells = [row.split(",") for row in rows if row.startswith("web,h")]
-    return {row[1]: row[17] for row in cells}
-
-
-def test_a_balancer_is_told_before_and_after_each_host(three: Service, tmp_path: Path) -> None:
-    admin, config = tmp_path / "admin.sock", tmp_path / "haproxy.cfg"
-    servers = [f"    server {host.name} {host.address}:80 check inter 1s" for host in three.hosts]
-    config.write_text(HAPROXY.format(admin=admin, address=CONTROLLER, servers="\n".join(servers)))
-    haproxy = three.lab.start(["haproxy", "-db", "-f", config])
-    seen: set[tuple[str, str]] = set()
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.wait(0.05):
-            seen.update(states(admin).items())
-
-    watcher = threading.Thread(target=look)
-    hooks = {
-        f"service_{when}_host": str(ROOT / f"docs/haproxy/{when}.yml")
-        for when in ("before", "after")
-    }
-    three.variables = {**hooks, "haproxy_socket": str(admin)}
-    here = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-    }
-    three.groups = {"balancer": {"hosts": {"localhost": here}}}
-    try:
-        wait(admin.exists)
-        watcher.start()
-        with three.load(three.hosts[0], "--clients=4", url=f"http://{CONTROLLER}:8081") as count:
-            runs = three.deploy(three.wheel("3.2"))
-            bad = three.deploy(three.wheel("3.3", "500 only"), service_probe_seconds=2)
-        last = states(admin)
-    finally:
-        ended.set()
-        haproxy.terminate()
-        haproxy.wait()
-        watcher.join()
-        three.variables, three.groups = {}, {}
+def test_one_host_migrates_for_all(three: Service) -> None:
+    runs = three.deploy(three.wheel("5.0", migrate="sys.exit(0)"), service_batches=[1, "100%"])
     assert runs["h2"].code == 0, runs["h2"].output
-    assert bad["h2"].code != 0
-    assert {name for name, state in seen if state == "DRAIN"} == {"h2", "h3", "h4"}
-    assert set(last.values()) == {"UP"}
-    assert three.live() == ["3.2"] * 3
-    assert count["failed"] == 0, count
+    assert {name: run.host["migrated"] for name, run in runs.items()} == {
+        "h2": True,
+        "h3": False,
+        "h4": False,
+    }
+    count = f"cat /var/lib/{NAME}/migrations 2>/dev/null"
+    told = [json.loads(line) for host in three.hosts for line in host.sh(count, False).splitlines()]
+    assert [line["version"] for line in told].count("5.0") == 1

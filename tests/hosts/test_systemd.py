@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +17,6 @@ from tests.delivery.role.wheels import NAME
 
 from .conftest import Service
 from .host import Host
-from .lab import Lab
 
 pytestmark = pytest.mark.hosts
 
@@ -174,10 +176,25 @@ def test_a_setting_that_changes_is_cut_over_to(one: Service) -> None:
     assert one.get(host, "/")["word"] == "second"
 
 
-def test_a_secret_is_in_no_output_and_in_no_list_of_processes(one: Service) -> None:
+@pytest.fixture
+def vault(one: Service, tmp_path: Path) -> Iterator[str]:
+    """An encrypted file beside the inventory that has a secret; what Ansible opens it with."""
+    password, file = tmp_path / "password", one.work / "group_vars/service/vault.yml"
+    password.write_text("the word for the vault\n")
+    file.parent.mkdir(parents=True)
+    file.write_text(f"vaulted_word: {SECRET}\n")
+    opened = f"--vault-password-file={password}"
+    tool = Path(sys.executable).with_name("ansible-vault")
+    subprocess.run([tool, "encrypt", opened, file], check=True, capture_output=True)
+    assert file.read_text().startswith("$ANSIBLE_VAULT;")
+    yield opened
+    shutil.rmtree(one.work / "group_vars")
+
+
+def test_a_secret_is_in_no_output_and_in_no_list_of_processes(one: Service, vault: str) -> None:
     host = one.hosts[0]
-    given = {"TINY_WORD": SECRET, "TINY_SECRET": SECRET}
-    run = one.deploy(one.wheel("4.1"), "-vvvv", "--diff", service_environment=given)["h1"]
+    given = {"TINY_WORD": "{{ vaulted_word }}", "TINY_SECRET": "{{ vaulted_word }}"}
+    run = one.deploy(one.wheel("4.1"), "-vvvv", "--diff", vault, service_environment=given)["h1"]
     assert run.ok, run.output
     assert one.get(host, "/")["word"] == SECRET
     assert SECRET not in run.output
@@ -188,7 +205,8 @@ def test_a_secret_is_in_no_output_and_in_no_list_of_processes(one: Service) -> N
     kept = [f"600 root {ROOT}/instances/", f"400 {NAME} /run/credentials/{NAME}@"]
     assert [line for line in held if not line.startswith(tuple(kept))] == []
     assert any(line.startswith(kept[0]) for line in held)
-    run = one.deploy(one.wheel("4.2", "says its secret"), service_environment=given)["h1"]
+    bad = one.wheel("4.2", "says its secret")
+    run = one.deploy(bad, vault, service_environment=given)["h1"]
     assert not run.ok and "the secret is ***" in run.output
     assert SECRET not in run.output
 
@@ -198,10 +216,11 @@ def test_a_secret_is_in_no_output_and_in_no_list_of_processes(one: Service) -> N
     [
         (f"/etc/systemd/system/{NAME}-front.service", "s/^TimeoutStopSec=.*/TimeoutStopSec=1/"),
         (f"{ROOT}/Caddyfile", "s/try_duration .*/try_duration 4s/"),
+        (f"/etc/systemd/system/{NAME}@.service", "s/^RestartSec=.*/RestartSec=9/"),
     ],
-    ids=["unit", "Caddyfile"],
+    ids=["front", "Caddyfile", "instance"],
 )
-def test_an_edited_front_is_put_right_and_costs_no_request(
+def test_an_edited_file_is_put_right_and_costs_no_request(
     one: Service, path: str, edit: str
 ) -> None:
     host = one.hosts[0]
@@ -225,36 +244,28 @@ def test_a_front_that_is_restarted_by_hand_costs_no_request(one: Service) -> Non
     assert "Traceback" not in host.sh(f"journalctl --no-pager --unit={NAME}-front")
 
 
-@pytest.fixture
-def two(lab: Lab, tmp_path: Path) -> Iterator[Service]:
-    """A service for one host, which has nothing of it: what other tests left is taken away."""
-    service = Service(lab, tmp_path, ("h2",))
-    assert service.play("deploy.yml", service_state="absent")["h2"].ok
-    yield service
-
-
-def test_a_service_that_is_taken_away_leaves_nothing(two: Service) -> None:
-    host = two.hosts[0]
+def test_a_service_that_is_taken_away_leaves_nothing(bare: Service) -> None:
+    host = bare.hosts[0]
     look = "find / -xdev -not -path '/proc/*' -not -path '/sys/*' -not -path '/var/log/journal/*'"
     look += " -not -path '/tmp/*' -not -path '/var/tmp/*' -not -path '/run/systemd/*' | sort"
     users, before = host.sh("cat /etc/passwd /etc/group"), host.sh(look).splitlines()
-    assert two.deploy(two.wheel("1.0"))["h2"].ok
-    run = two.play("deploy.yml", service_state="absent")["h2"]
+    assert bare.deploy(bare.wheel("1.0"))["h5"].ok
+    run = bare.gone()["h5"]
     assert run.ok and run.host["changed"], run.output
     left = set(host.sh(look).splitlines()) - set(before)
     assert {path for path in left if NAME in path} == set()
     assert host.sh("cat /etc/passwd /etc/group") == users
     assert host.sh("systemctl is-system-running") == "running"
-    run = two.play("deploy.yml", service_state="absent")["h2"]
+    run = bare.gone()["h5"]
     assert run.ok and not run.host["changed"], run.output
 
 
-def test_a_port_that_somebody_else_has_is_refused(two: Service) -> None:
-    host = two.hosts[0]
+def test_a_port_that_somebody_else_has_is_refused(bare: Service) -> None:
+    host = bare.hosts[0]
     host.sh("systemd-run --unit=other python3 -m http.server 80")
     host.sh("until ss -ltn | grep -q ':80 '; do sleep .1; done")
     try:
-        run = two.deploy(two.wheel("1.0"))["h2"]
+        run = bare.deploy(bare.wheel("1.0"))["h5"]
     finally:
         host.sh("systemctl stop other")
     assert not run.ok

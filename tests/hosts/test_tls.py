@@ -36,13 +36,12 @@ print(json.dumps(answer | {"serial": connection.sock.getpeercert()["serialNumber
 @pytest.fixture(scope="module")
 def secure(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service on a host that had none, for a name."""
-    service = Service(lab, tmp_path_factory.mktemp("tls"), ("h2",))
+    service = Service(lab, tmp_path_factory.mktemp("tls"), ("h5",))
     service.variables = {"service_domains": [DOMAIN], "service_tls": "internal"}
-    assert service.play("deploy.yml", service_state="absent")["h2"].ok
-    run = service.deploy(service.wheel("1.0"))["h2"]
+    run = service.deploy(service.wheel("1.0"))["h5"]
     assert run.ok, run.output
     yield service
-    assert service.play("deploy.yml", service_state="absent")["h2"].ok
+    assert service.gone()["h5"].ok
     assert service.hosts[0].sh(f"find /var/lib /etc /opt -name '{NAME}*'") == ""
 
 
@@ -82,7 +81,7 @@ def test_plain_http_leads_to_https(secure: Service) -> None:
 def test_the_front_makes_a_certificate_by_an_authority_of_its_own(secure: Service) -> None:
     kept = secure.hosts[0].disk / f"var/lib/private/{NAME}-front"
     assert ask(secure, kept / "pki/authorities/local/root.crt")["version"] == "1.0"
-    run = secure.deploy(secure.wheel("1.0"))["h2"]
+    run = secure.deploy(secure.wheel("1.0"))["h5"]
     assert run.ok and not run.host["changed"], run.output
     assert run.host["url"] == f"https://{DOMAIN}"
 
@@ -93,7 +92,7 @@ def test_a_given_certificate_is_taken_and_its_key_stays_hidden(
     host = secure.hosts[0]
     authority, given = certified(tmp_path)
     secure.variables |= given
-    run = secure.deploy(secure.wheel("1.0"), "-vvvv", "--diff")["h2"]
+    run = secure.deploy(secure.wheel("1.0"), "-vvvv", "--diff")["h5"]
     assert run.ok, run.output
     assert ask(secure, authority)["version"] == "1.0"
     secret = str(given["service_certificate_key"]).splitlines()[1]
@@ -104,7 +103,7 @@ def test_a_given_certificate_is_taken_and_its_key_stays_hidden(
     said = host.sh(f"systemd-analyze security --no-pager {NAME}-front.service").splitlines()[-1]
     exposure = re.search(r"([0-9.]+) OK", said)
     assert exposure and float(exposure[1]) <= 1.5, said
-    run = secure.deploy(secure.wheel("1.0"))["h2"]
+    run = secure.deploy(secure.wheel("1.0"))["h5"]
     assert run.ok and not run.host["changed"], run.output
 
 
@@ -112,7 +111,7 @@ def test_a_renewed_certificate_costs_no_request(secure: Service, tmp_path: Path)
     authority, given = certified(tmp_path)
     secure.variables |= given
     with secure.load(secure.hosts[0], "--clients=4", url=f"https://{DOMAIN}") as count:
-        run = secure.deploy(secure.wheel("1.0"))["h2"]
+        run = secure.deploy(secure.wheel("1.0"))["h5"]
     assert run.ok and run.host["changed"], run.output
     assert ask(secure, authority)["version"] == "1.0"
     assert count["failed"] == 0, count
@@ -121,9 +120,25 @@ def test_a_renewed_certificate_costs_no_request(secure: Service, tmp_path: Path)
 def test_tls_without_a_name_or_a_certificate_is_refused(secure: Service) -> None:
     before = secure.variables
     secure.variables = {**before, "service_domains": []}
-    run = secure.deploy(secure.wheel("1.1"), service_url="https://nowhere")["h2"]
+    run = secure.deploy(secure.wheel("1.1"), service_url="https://nowhere")["h5"]
     assert "give service_domains one" in run.host["reason"], run.output
     secure.variables = {**before, "service_tls": "given", "service_certificate_key": ""}
-    run = secure.deploy(secure.wheel("1.1"))["h2"]
+    run = secure.deploy(secure.wheel("1.1"))["h5"]
     secure.variables = before
     assert "give service_certificate and service_certificate_key" in run.host["reason"]
+
+
+def test_a_refused_caddyfile_leaves_the_front_as_it_was(secure: Service) -> None:
+    host, before = secure.hosts[0], secure.variables
+    running = f"cat /opt/{NAME}/Caddyfile; systemctl show --property=MainPID {NAME}-front"
+    was = host.sh(running)
+    secure.variables = {**before, "service_domains": [DOMAIN, "{"]}
+    run = secure.deploy(secure.wheel("1.0"))["h5"]
+    secure.variables = before
+    assert not run.ok
+    said = run.host["reason"]
+    assert said.startswith(f"Caddy refuses the Caddyfile that is made for /opt/{NAME}: "), said
+    assert said.endswith(": look at service_domains; the front is as it was."), said
+    assert host.sh(running) == was
+    run = secure.deploy(secure.wheel("1.0"))["h5"]
+    assert run.ok and not run.host["changed"], run.output

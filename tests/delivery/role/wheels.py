@@ -85,8 +85,9 @@ def metrics():
     for (route, status, late), number in [*seen.items()]:
         told = f'route="{route}",status="{status}"'
         rows += [f"http_request_seconds_count{{{told}}} {number}"]
-        rows += [f'http_request_seconds_bucket{{le="0.5",{told}}} {0 if late else number}']
-        rows += [f'http_request_seconds_bucket{{le="+Inf",{told}}} {number}']
+        for place, bound in enumerate(("0.5", "1.0", "+Inf")):
+            within = number if place >= late else 0
+            rows += [f'http_request_seconds_bucket{{le="{bound}",{told}}} {within}']
     return "200 OK", "\\n".join(rows).encode()
 
 def slow():
@@ -101,7 +102,8 @@ def app(environ, start_response):
     start, path = time.monotonic(), environ["PATH_INFO"]
     status, text = pages.get(path, lambda: index(body))()
     with lock:
-        seen[path, status[:3], time.monotonic() - start > 0.5] += 1
+        spent = time.monotonic() - start
+        seen[path, status[:3], (spent > 0.5) + (spent > 1)] += 1
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(text)))]
     start_response(status, headers)
     return [text]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from . import install, traffic
+from . import install, processes, traffic
 from .errors import Refused, sentence
 from .files import discard, read_json
 from .install import Artifact
@@ -129,6 +129,9 @@ class Rollout:
 
     def gone(self) -> str | None:
         """Say how the process of the instance ended, if it did."""
+        # While its first process is there, nobody has to be asked.
+        if self.pid and processes.process(self.pid):
+            return None
         status = self.host.keeper.status(self.target.instance)
         self.pid = self.pid or status.pid
         if status.up and status.pid == self.pid:
@@ -227,7 +230,8 @@ def settled(host: Host, target: Entry) -> str | None:
 def through_front(host: Host, target: Entry) -> str | None:
     """Ask through the front, as the world does; return what is wrong."""
     try:
-        return fault(host.front, target, 5.0)
+        # On a busy host it may take as long as the probes may.
+        return fault(host.front, target, host.probe_seconds)
     except WrongArtifact as error:
         return str(error)
 

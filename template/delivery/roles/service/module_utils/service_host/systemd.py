@@ -8,123 +8,23 @@ import os
 import pwd
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import processes
 from .errors import Refused
-from .files import discard, read, without, write
-from .foundation import START_SECONDS, Foundation
-from .keeper import Status
-from .layout import Layout
+from .files import discard, write
+from .foundation import Foundation
 from .lock import Lock
 from .tls import forget
+from .units import UNITS, Units, call
 
-UNITS = Path("/etc/systemd/system")
 # What a running front is started anew for.
 FRONT = {"Caddyfile", "front", "leave.py"}
+# It takes a tenth of a second, where nobody else wants the processor.
+FRONT_SECONDS = 30.0
 FOLDERS = {"releases": 0o755, "instances": 0o700}
-# What a unit says of a server, and not of a script that ends.
-OF_A_SERVER = ("Exec", "NotifyAccess", "Restart", "TimeoutStart", "Type")
-UP = ("active", "activating", "deactivating", "reloading")
 PLAIN = re.compile(r"/[A-Za-z0-9/_.-]+")
-CALL_SECONDS = 90.0
-
-
-def call(*command: str, check: bool = True, cwd: Path | None = None) -> str:
-    """Run a command of systemd, return what it says, or refuse with its words."""
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=CALL_SECONDS,
-        text=True,
-        errors="replace",
-    )
-    if check and done.returncode:
-        raise Refused(
-            f"{' '.join(command)} ended with {done.returncode}: see the lines below.",
-            done.stdout.splitlines()[-20:],
-        )
-    return done.stdout
-
-
-class Units:
-    """The units of one service; systemd keeps them running."""
-
-    def __init__(self, layout: Layout, name: str) -> None:
-        self.layout = layout
-        self.name = name
-
-    def unit(self, instance: str) -> str:
-        """Return the unit of an instance."""
-        return f"{self.name}@{instance}.service"
-
-    def task(self, instance: str) -> str:
-        """Return the unit of a script that is run once."""
-        return f"{self.name}-once-{instance}.service"
-
-    def names(self) -> set[str]:
-        """Return the instances that systemd runs, or will after a reboot."""
-        loaded = call(
-            "systemctl", "list-units", "--all", "--plain", "--no-legend", self.unit("*")
-        ).splitlines()
-        units = [line.split()[0] for line in loaded]
-        units += [path.name for path in UNITS.glob(f"*.wants/{self.unit('*')}")]
-        return {unit.partition("@")[2].removesuffix(".service") for unit in units}
-
-    def status(self, name: str) -> Status:
-        """Return how an instance is."""
-        text = call(
-            "systemctl",
-            "show",
-            "--property=ActiveState,SubState,MainPID,Result,ExecMainStatus",
-            self.unit(name),
-        )
-        facts = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-        sub, pid = facts["SubState"], int(facts["MainPID"])
-        detail = f"{facts['Result']}, exit status {facts['ExecMainStatus']}"
-        up = facts["ActiveState"] in UP and sub != "auto-restart"
-        return Status(sub, pid, detail, up)
-
-    def start(self, instance: str) -> None:
-        """Start an instance, now and after a reboot."""
-        call("systemctl", "enable", "--quiet", self.unit(instance))
-        call("systemctl", "start", "--no-block", self.unit(instance))
-
-    def stop(self, instance: str) -> None:
-        """Stop an instance, and forget it."""
-        call("systemctl", "disable", "--quiet", "--now", self.unit(instance))
-        call("systemctl", "reset-failed", "--quiet", self.unit(instance), check=False)
-        self.layout.socket(instance).unlink(missing_ok=True)
-
-    def once(self, instance: str, script: str, lock: Lock) -> int:
-        """Run a script of an instance's release as the instance runs; return its exit status."""
-        unit = read(UNITS / f"{self.name}@.service").replace("%i", instance)
-        lines = unit.partition("[Service]\n")[2].partition("\n[")[0].splitlines()
-        (start,) = (line for line in lines if line.startswith("ExecStart="))
-        alike = [line for line in lines if line[:1].isalpha() and not line.startswith(OF_A_SERVER)]
-        command = ["systemd-run", "--quiet", "--wait", "--collect", f"--unit={self.task(instance)}"]
-        command += [f"--property={line}" for line in alike]
-        command += [*start.removeprefix("ExecStart=").split(), script]
-        status, said = lock.run(command, stdout=subprocess.PIPE)
-        if said:
-            raise Refused(f"systemd-run ended with {status}: {said.strip()}.")
-        return status
-
-    def log(self, instance: str, hidden: Sequence[str]) -> list[str]:
-        """Return the last lines that an instance wrote, with the hidden words starred out."""
-        last = ("--lines=20", "--output=cat", "--no-pager", "--quiet")
-        units = [f"--unit={name}" for name in (self.unit(instance), self.task(instance))]
-        text = call("journalctl", *last, *units, check=False)
-        return without(text, hidden).splitlines()
-
-    def where(self, instance: str) -> str:
-        """Say where a person finds all that an instance wrote."""
-        return f"journalctl --unit={self.unit(instance)} --unit={self.task(instance)}"
 
 
 class Systemd(Foundation):
@@ -210,11 +110,12 @@ class Systemd(Foundation):
         for name, mode in FOLDERS.items():
             (root / name).mkdir(mode=mode, exist_ok=True)
         self.install_tools(lock)
-        self.changes += self.tls.keep(root) if self.tls else []
-        runs = self.is_active(self.server)
         wrong = [diff["before_header"] for diff in self.diffs()]
-        if runs and "Caddyfile" in wrong and "front" not in wrong:
-            self.validate(self.files["Caddyfile"])
+        if "Caddyfile" in wrong:
+            # What a changed unit brings along for it, a certificate say, is not there yet.
+            whole = self.is_active(self.server) and "front" not in wrong
+            self.validate(self.files["Caddyfile"], "validate" if whole else "adapt")
+        self.changes += self.tls.keep(root) if self.tls else []
         if FRONT & {*wrong}:
             # Outlives a run that is killed before the front has changed, too.
             write(self.stale, "")
@@ -249,19 +150,26 @@ class Systemd(Foundation):
         elif self.stale.exists() or not self.is_current(pid):
             call("systemctl", "restart", self.server)
             self.changes.append("front")
-        if not self.wait(self.front_answers, START_SECONDS):
+        if not self.wait(self.front_answers, FRONT_SECONDS):
             said = call("journalctl", "--lines=20", "--output=cat", f"--unit={self.server}")
             where = f"see journalctl --unit={self.server}"
             raise Refused(f"Caddy does not start: {where}.", said.splitlines())
         self.stale.unlink(missing_ok=True)
 
-    def validate(self, text: str) -> None:
-        """Refuse a Caddyfile that Caddy refuses, before the one it runs by is touched."""
+    def validate(self, text: str, how: str) -> None:
+        """Refuse a Caddyfile that Caddy refuses, before anything of the front is touched."""
         draft = self.layout.root / "Caddyfile.draft"
         write(draft, text)
+        caddy = str(self.layout.root / "tools/current/bin/caddy")
         try:
-            caddy = str(self.layout.root / "tools/current/bin/caddy")
-            call(caddy, "validate", "--adapter=caddyfile", f"--config={draft}", cwd=draft.parent)
+            call(caddy, how, "--adapter=caddyfile", f"--config={draft}", cwd=draft.parent)
+        except Refused as refused:
+            why = refused.log[-1].removeprefix("Error: ").strip() if refused.log else "not told why"
+            raise Refused(
+                f"Caddy refuses the Caddyfile that is made for {self.layout.root}: {why}:"
+                " look at service_domains; the front is as it was.",
+                refused.log,
+            ) from None
         finally:
             draft.unlink()
 
