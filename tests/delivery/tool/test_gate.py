@@ -232,7 +232,7 @@ def test_nobody_rolls_back_to_what_was_revoked(story: Story) -> None:
 
     story.toy.delivery("revoke", story.version)
     with pytest.raises(Refused, match="was revoked by"):
-        deployments.rollback(story.project, "production", story.version, None)
+        deployments.rollback(story.project, "production", story.version, False, None)
 
 
 def test_a_shut_gate_is_status_3_and_one_sentence(story: Story) -> None:
