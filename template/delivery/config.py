@@ -31,7 +31,7 @@ class Stage:
         environment: the environment it deploys to, if any; its inventory has the same name.
         artifact: whether it handles the artifact: it is ``build``, or needs it.
         approval: whether somebody has to approve the artifact first.
-        four_eyes: whether that has to be somebody else than the author of the commit.
+        four_eyes: whether that has to be somebody else than its commit's author and committer.
         approval_days: how long an approval holds, in days.
     """
 

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import venv
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -118,6 +117,8 @@ def fill(folder: Path, *installs: list[str]) -> None:
         OSError: this Python cannot make virtual environments.
         subprocess.CalledProcessError: something cannot be installed; the output says what.
     """
+    import venv  # slow to load, and seldom needed
+
     uv, python = shutil.which("uv"), str(folder / "bin" / "python")
     pip = [uv, "pip", "install", "--compile-bytecode"] if uv else [python, "-m", "pip", "install"]
     into = ["--python", python, "--quiet"] if uv else ["--quiet"]

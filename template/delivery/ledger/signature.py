@@ -14,15 +14,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ..errors import DeliveryError, UsageError
 from ..git import Git
-from .event import PAYLOAD, email
+from .event import PAYLOAD, Event, email
 
 NAMESPACE = "delivery@walking-skeleton"  # a signature made for something else says nothing here
 FILE = "delivery/allowed_signers"
 ARMOR = "-----{} SSH SIGNATURE-----"
+SIGNED, UNSIGNED, BROKEN = "signed by ", "not signed", "signature does not hold"
 SETUP = "git config gpg.format ssh && git config user.signingkey ~/.ssh/id_ed25519.pub"
 
 
@@ -70,6 +72,45 @@ class Signers:
                 for name in sorted(names)
             }
             return tuple(name for name, done in good.items() if done.returncode == 0)
+
+
+class Reader:
+    """Says whether signatures hold, to who looks at them; what decides asks `Signers` itself.
+
+    Args:
+        git: the repository.
+        remote: the remote whose default branch tells who may sign.
+    """
+
+    def __init__(self, git: Git, remote: str) -> None:
+        self._git, self._remote = git, remote
+        self._said: dict[str, str] = {}
+
+    def says(self, event: Event) -> str:
+        """Return ``signed by NAME``, ``not signed``, ``signature does not hold``, or what else."""
+        if event.envelope is None:
+            return UNSIGNED
+        if event.envelope not in self._said:
+            try:
+                self._said[event.envelope] = self._read(event.envelope, event.by)
+            except UsageError as error:
+                self._said[event.envelope] = f"signature not checked: {error}"
+        return self._said[event.envelope]
+
+    def _read(self, envelope: str, by: str) -> str:
+        if self._signers.text is None:
+            return f"signed, and there is no {FILE}" if intact(envelope) else BROKEN
+        names = self._signers.names(envelope, by)
+        return SIGNED + ", ".join(names) if names else BROKEN
+
+    @cached_property
+    def _signers(self) -> Signers:
+        try:
+            return Signers.find(self._git, self._remote)
+        except UsageError:
+            raise
+        except DeliveryError:  # out of reach: as this clone knows them
+            return Signers.find(self._git, "")
 
 
 def intact(envelope: str) -> bool:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 
 from ..errors import UsageError
 from ..git import Git
@@ -34,9 +35,11 @@ class Ledger:
         self.git, self.remote = git, remote
         self.chain = Chain(git, remote)
         self._objects: Objects | None = None
+        self._kept: Path | None = None
         # What was read, by its hash, so that it is read and understood once.
         self._trees: dict[str, bytes] = {}
         self._events: dict[str, Event | None] = {}
+        self._pasts: dict[tuple[str, str], list[Event]] = {}
         if remote and not git.ok("remote", "get-url", remote):
             raise UsageError(
                 f"delivery.toml [ledger]: there is no git remote {remote!r}: git remote add"
@@ -97,14 +100,19 @@ class Ledger:
         return self.git.identity() or login()
 
     @contextmanager
-    def held(self) -> Iterator[Ledger]:
-        """Yield this ledger for questions: one git process answers all of them."""
+    def held(self, kept: Path | None = None) -> Iterator[Ledger]:
+        """Yield this ledger for questions: one git process answers all of them.
+
+        Args:
+            kept: a folder that may keep the names of months that are over (see `Listing`), for who
+                only wants to know; what decides reads the ledger itself.
+        """
         if self._objects:
             yield self
             return
         with Objects(self.git) as objects:
             held = copy.copy(self)
-            held._objects = objects
+            held._objects, held._kept, held._pasts = objects, kept, {}
             yield held
 
     def events(
@@ -131,6 +139,14 @@ class Ledger:
             found = (e for e in held.read(names) if about is None or about in (e.commit, e.sha256))
             return list(islice(found, newest))[::-1]
 
+    def past(self, commit: str) -> list[Event]:
+        """Return what happened to a commit, by its full hash, and to its artifact, oldest first."""
+        with self.held() as held:
+            key = (held._root() or "", commit)
+            if key not in self._pasts:
+                self._pasts[key] = held.events(about=commit)
+            return self._pasts[key]
+
     def names(
         self,
         *,
@@ -146,14 +162,21 @@ class Ledger:
             about: only those about a commit or a sha256 that begins with these twelve digits.
         """
         assert self._objects
+        root = self._root()
+        if root is None:
+            return iter(())
+        listing = Listing(self._objects, root, self._trees, self._kept)
+        return listing.newest_first(event=event, stage=stage, about=about)
+
+    def _root(self) -> str | None:
+        """Return the hash of the newest tree; None when nothing has been appended yet."""
+        assert self._objects
         tip = self._objects.one(REF)
         if tip is None:
-            return iter(())
+            return None
         if tip.kind != "commit":
             raise UsageError(no_ledger(REF))
-        root = tip.body.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
-        listing = Listing(self._objects, root, self._trees)
-        return listing.newest_first(event=event, stage=stage, about=about)
+        return tip.body.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
 
     def read(self, names: Iterable[Entry]) -> Iterator[Event]:
         """Yield the events of these files, in the same order; the ledger has to be held."""
