@@ -110,6 +110,8 @@ def parser() -> argparse.ArgumentParser:
     secure = sub.add_parser("security", help="(in tox) look for secrets and vulnerabilities")
     secure.add_argument("--required", action="store_true", help="red, too, if nobody can be asked")
     sub.add_parser("publish", help="(in tox) put the artifact into the index")
+    prune = sub.add_parser("prune", help="what of the index may go: old, without a tag, not live")
+    prune.add_argument("--remove", action="store_true", help="take it away; the ledger keeps it")
     install = sub.add_parser("install", help="install the artifact from the index, afresh")
     install.add_argument("folder", type=Path, metavar="FOLDER")
     sub.add_parser("performance", help="(in exec) ask what is deployed, compare with the limits")
@@ -124,6 +126,7 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
     if args.command in ("status", "log", "diff", "metrics", "board"):
         return _answer(project, args)
     from . import commands, security, tools
+    from .artifact import retention
     from .environments import deployments, drift
     from .ledger import export, verify
     from .pipeline import decisions, rounds, walk
@@ -158,6 +161,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             security.audit(project.git, args.required)
         case "publish":
             commands.publish(project)
+        case "prune":
+            retention.prune(project, args.remove)
         case "install":
             commands.install(project, args.folder)
         case "deploy":

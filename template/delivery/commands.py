@@ -53,7 +53,9 @@ def _write_papers(project: Project, made: wheel.Artifact) -> dict[str, str]:
     told = {"sbom": papers.write(dist, made, "sbom", bom)}
     others = {file.name: wheel.digest(file) for file in dist.iterdir() if file.name != made.wheel}
     origin_ = provenance.statement(project.git, made, others, event.via())
-    return told | {"provenance": papers.write(dist, made, "provenance", origin_)}
+    paper, how = provenance.signed(project.git, origin_)
+    print(f"provenance {how}")
+    return told | {"provenance": papers.write(dist, made, "provenance", paper)}
 
 
 def _refuse_taken(project: Project, made: wheel.Artifact) -> None:

@@ -66,6 +66,19 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """What of the index is kept, besides releases with a tag and what is live.
+
+    Attributes:
+        newest: so many artifacts, the newest ones.
+        days: what an environment ran within so many days.
+    """
+
+    newest: int = 50
+    days: float = 90
+
+
+@dataclass(frozen=True)
 class Config:
     """The pipeline of one project.
 
@@ -78,6 +91,7 @@ class Config:
         stages: the stages by name, in the pipeline's order.
         cool_off: days that a release has to be old before a lock takes it; 0: any.
         performance: the limits of the paths that the stage of that name asks for.
+        retention: what ``prune`` keeps.
     """
 
     root: Path
@@ -88,6 +102,7 @@ class Config:
     stages: Mapping[str, Stage]
     performance: Mapping[str, Limits]
     cool_off: float = 0
+    retention: Retention = Retention()
 
     def stage(self, name: str) -> Stage:
         """Return the stage of a name, or of the beginning of one that no other stage has.
@@ -140,7 +155,8 @@ def load(root: Path) -> Config:
     """
     project = _parse(root / "pyproject.toml").get("project", {})
     table = _parse(root / "delivery.toml")
-    tables = {"ledger": dict, "lock": dict, "performance": dict, "stages": dict}
+    names = ("ledger", "lock", "performance", "retention", "stages")
+    tables = dict.fromkeys(names, dict)
     _check(table, {"index": str, **tables}, "delivery.toml", ("index", "stages"))
     ledger = table.get("ledger", {})
     _check(ledger, {"remote": str}, "delivery.toml [ledger]")
@@ -158,6 +174,7 @@ def load(root: Path) -> Config:
         stages=_stages(table["stages"]),
         cool_off=lock.get("cool-off", 0),
         performance=_limits(table.get("performance", {})),
+        retention=_retention(table.get("retention", {})),
     )
 
 
@@ -186,6 +203,17 @@ def _check(table: Any, keys: Mapping[str, Any], place: str, required: tuple[str,
     for key in required:
         if key not in table:
             raise UsageError(f"{place}: {key} is missing")
+
+
+def _retention(table: Mapping[str, Any]) -> Retention:
+    place = "delivery.toml [retention]"
+    _check(table, {"newest": int, "days": (int, float)}, place)
+    found = Retention(**table)
+    if found.newest < 1:
+        raise UsageError(f"{place}: newest is 1 or more, not {found.newest}")
+    if not 0 <= found.days < math.inf:
+        raise UsageError(f"{place}: days is 0 or more, not {found.days}")
+    return found
 
 
 def _limits(tables: Mapping[str, Any]) -> dict[str, Limits]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -135,8 +136,13 @@ def _opened(envelope: str) -> Iterator[tuple[bytes, Path]]:
         yield signed, armored
 
 
-def sign(git: Git, statement: str) -> str | None:
+def sign(git: Git, statement: str, ask: bool = True) -> str | None:
     """Return ``statement`` in an envelope signed with the key git signs commits with.
+
+    Args:
+        git: the repository, whose settings name the key.
+        statement: an in-toto Statement.
+        ask: whether a person may be asked for the key's passphrase.
 
     Returns:
         The envelope; None when git is not set up to sign with an SSH key.
@@ -154,9 +160,8 @@ def sign(git: Git, statement: str) -> str | None:
             public.write_text(literal + "\n")
         else:
             public = Path(key).expanduser()
-        done = _keygen(
-            "sign", "-f", str(public), "-n", NAMESPACE, data=_encoded(statement.encode())
-        )
+        to_sign = _encoded(statement.encode())
+        done = _keygen("sign", "-f", str(public), "-n", NAMESPACE, data=to_sign, ask=ask)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise DeliveryError(f"{key} does not sign ({said[-1]}): look at git config user.signingkey")
@@ -172,11 +177,18 @@ def _encoded(payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(PAYLOAD), PAYLOAD.encode(), len(payload), payload)
 
 
-def _keygen(what: str, *args: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def _keygen(
+    what: str, *args: str, data: bytes = b"", ask: bool = True
+) -> subprocess.CompletedProcess[bytes]:
     if shutil.which("ssh-keygen") is None:
         raise UsageError("ssh-keygen is not installed: apt-get install openssh-client")
     return subprocess.run(
-        ["ssh-keygen", "-Y", what, *args], input=data, capture_output=True, check=False
+        ["ssh-keygen", "-Y", what, *args],
+        input=data,
+        capture_output=True,
+        check=False,
+        env=None if ask else {**os.environ, "SSH_ASKPASS_REQUIRE": "never"},
+        start_new_session=not ask,  # without a terminal there is nobody to ask
     )
 
 
