@@ -41,7 +41,7 @@ class Project:
         """
         git = Git.find(start)
         config = load(git.root)
-        return cls(config, git, Ledger(git, config.remote))
+        return cls(config, git, Ledger(git, config.remote, config.push, config.tested))
 
     def artifact(self, about: str | None = None) -> Artifact | None:
         """Return the artifact of a commit or of a sha256; None when it has not been built.
