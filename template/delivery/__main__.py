@@ -71,7 +71,8 @@ def parser() -> argparse.ArgumentParser:
     back.add_argument("--force", action="store_true", help="to a revoked one; needs --reason")
     back.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
     approve = sub.add_parser("approve", help="let an artifact into an environment that asks for it")
-    approve.add_argument("artifact", metavar="VERSION", help="or the beginning of a hash")
+    own = "or the beginning of a hash; default: the commit's own"
+    approve.add_argument("artifact", nargs="?", metavar="VERSION", help=own)
     approve.add_argument("--environment", metavar="ENV", help="default: the one that asks")
     approve.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
     revoke = sub.add_parser("revoke", help="stop an artifact everywhere")
@@ -95,6 +96,10 @@ def parser() -> argparse.ArgumentParser:
     stop = sub.add_parser("stop", help="stop the service in environments on this machine")
     stop.add_argument("environments", nargs="*", metavar="ENV", help="default: all")
     stop.add_argument("--remove", action="store_true", help="leave nothing of it, no data either")
+    files = sub.add_parser("ci", help="say whether the CI files say what delivery.toml says")
+    either = files.add_mutually_exclusive_group()
+    either.add_argument("--check", action="store_true", help="that, which is the default")
+    either.add_argument("--write", action="store_true", help="render them anew between their marks")
     template_ = sub.add_parser("template", help="which version of its template the project has")
     template_.add_argument("--update", action="store_true", help="bring it to the newest")
     lock = sub.add_parser("lock", help="renew the locks of pyproject.toml; show what changed")
@@ -146,6 +151,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         if tools.ansible_playbook() is None:
             return _with_ansible(project, args)
     match args.command:
+        case "ci":
+            return commands.ci(project.config, args.write)
         case "template":
             commands.template(project, args.update)
         case "lock":

@@ -14,7 +14,7 @@ from . import template as origin
 from . import tools
 from .artifact import lock as locks
 from .artifact import papers, provenance, sbom, wheel
-from .config import BUILD
+from .config import BUILD, Config
 from .errors import DeliveryError, Refused, UsageError
 from .ledger import event
 from .project import Project
@@ -177,6 +177,37 @@ def _compare(
             + "".join(f"\n  {line}" for line in wrong)
         )
     return len(bom["components"]) + 1
+
+
+def ci(config: Config, write: bool) -> int:
+    """Compare the CI files with ``delivery.toml``, or render them anew.
+
+    Args:
+        config: the project's pipeline.
+        write: whether to render them.
+
+    Returns:
+        1 when a file says something else and was not written, else 0.
+
+    Raises:
+        UsageError: no CI system was chosen, or a file has no marks.
+    """
+    try:
+        from .ci import files  # comes with the first CI system
+    except ModuleNotFoundError:
+        raise UsageError(
+            "no CI system was chosen: uvx copier update --data 'ci=[github]'"
+        ) from None
+    if write:
+        print(
+            "\n".join(files.write(config)) or "every CI file already says what delivery.toml says"
+        )
+        return 0
+    lines = files.differences(config)
+    if lines:
+        print("\n".join(lines))
+        print("\nnot what delivery.toml says (above): python3 -m delivery ci --write")
+    return 1 if lines else 0
 
 
 def template(project: Project, update: bool) -> None:

@@ -41,7 +41,7 @@ class Project:
         """
         git = Git.find(start)
         config = load(git.root)
-        return cls(config, git, Ledger(git, config.remote))
+        return cls(config, git, Ledger(git, config.remote, config.push, config.tested))
 
     @property
     def names(self) -> Path:

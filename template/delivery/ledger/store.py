@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..git import Git
+from . import carried
 from .chain import REF, SKEW, Chain, no_ledger
 from .event import EVENTS, Event, login
 from .listing import Entry, Listing
@@ -29,11 +30,15 @@ class Ledger:
     Args:
         git: the repository.
         remote: the remote the ledger is shared through; empty: it is not shared.
+        push: whether it is pushed there; if not, what is appended is carried on as files, too.
+        tested: the stages whose events may come in as such files, see `carried`.
     """
 
-    def __init__(self, git: Git, remote: str = "") -> None:
-        self.git, self.remote = git, remote
-        self.chain = Chain(git, remote)
+    def __init__(
+        self, git: Git, remote: str = "", push: bool = True, tested: Collection[str] = ()
+    ) -> None:
+        self.git, self.remote, self.push, self.tested = git, remote, push, tested
+        self.chain = Chain(git, remote, push)
         self._objects: Objects | None = None
         self._kept: Path | None = None
         # What was read, by its hash, so that it is read and understood once.
@@ -53,27 +58,32 @@ class Ledger:
             DeliveryError: the ref kept changing, or the remote does not take it; the event is then
                 on the local ref and is shared by the next append or ``sync``.
         """
-        written = event
+        written, made_of = event, dict[str, bytes]()
 
         def files(tip: str | None) -> dict[str, bytes]:
-            nonlocal written
+            nonlocal written, made_of
             if not event.envelope:  # what is signed cannot be told another time
                 written = replace(event, at=self._after(tip, event))
-            return {written.path(): written.body().encode()}
+            made_of = {written.path(): written.body().encode()}
+            return made_of
 
         by = self._by()
         made = self.chain.add(files, f"{event.stage} {event.event}", by)
+        if not self.push:
+            carried.keep(self.git.root, made_of)
         self.chain.share(by, made)
         return written
 
     def sync(self) -> None:
-        """Bring the local ledger and the remote's together; without a remote, do nothing.
+        """Bring the local ledger and the remote's together, and what was carried here.
 
         Raises:
             DeliveryError: the remote cannot be reached, does not take the ledger, or has rewritten
                 it.
         """
-        self.chain.share(self._by())
+        by = self._by()
+        carried.take_in(self.chain, self.tested, by)
+        self.chain.share(by)
 
     def after(self, event: Event) -> str:
         """Return when ``event`` is to be said to happen: as it says, but after all that is known.
