@@ -178,6 +178,7 @@ def load(root: Path) -> Config:
             raise UsageError(
                 f"delivery.toml [ci]: {key} cannot be {value!r}: letters, digits, ._/-"
             )
+    stages = _stages(table["stages"])
     floor = re.search(r">=\s*(\d+)\.(\d+)", project.get("requires-python", ""))
     return Config(
         root=root,
@@ -186,7 +187,7 @@ def load(root: Path) -> Config:
         index=at(table["index"].replace("{data}", str(data_home())), root),
         remote=os.environ.get("DELIVERY_LEDGER_REMOTE", ledger.get("remote", "")),
         push=os.environ.get("DELIVERY_LEDGER_PUSH") != "no",
-        stages=_stages(table["stages"]),
+        stages=stages,
         cool_off=lock.get("cool-off", 0),
         performance=_limits(table.get("performance", {})),
         **ci,

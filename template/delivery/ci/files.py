@@ -1,7 +1,8 @@
 """Write the CI files, or compare them with what ``delivery.toml`` says.
 
 Each system is a module of this package, there when it was chosen: ``COMMENT`` is how a comment
-begins in its files, ``files(plan)`` returns the text of each by its path from the project's top.
+begins in its files, ``files(plan)`` returns the text of each by its path from the project's top,
+and ``KEEP``, if it has that, matches what stays as a file has it: group 1 tells what it is about.
 That text stands between two marks. What a person writes above or below them is theirs: it is
 neither compared nor written over. A file that a system has no use for any more is not removed.
 """
@@ -16,13 +17,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
 
 from ..config import Config
 from ..errors import UsageError
 from .plan import Plan, plan
 
 SYSTEMS = ("github", "gitlab", "jenkins", "buildbot")
+Renderer = Callable[[Plan], dict[str, str]]
 BEGIN = ">>> from delivery.toml, by: python3 -m delivery ci --write"
 END = "<<< what stands below, or above the other mark, is yours"
 
@@ -59,17 +60,17 @@ def rendered(config: Config) -> dict[str, str]:
     made = plan(config)
     return {
         path: _between(comment, text)
-        for comment, files in _systems()
+        for comment, files, _ in _systems()
         for path, text in files(made).items()
     }
 
 
-def _systems() -> Iterator[tuple[str, Callable[[Plan], dict[str, str]]]]:
-    """Yield how comments begin, and what renders the files, of each system that was chosen."""
+def _systems() -> Iterator[tuple[str, Renderer, re.Pattern[str] | None]]:
+    """Yield how comments begin, what renders the files, and what stays, of each chosen system."""
     for name in SYSTEMS:
         if find_spec(f"{__package__}.{name}"):
             module = importlib.import_module(f"{__package__}.{name}")
-            yield cast(str, module.COMMENT), module.files
+            yield module.COMMENT, module.files, getattr(module, "KEEP", None)
 
 
 def _between(comment: str, text: str) -> str:
@@ -78,10 +79,20 @@ def _between(comment: str, text: str) -> str:
 
 def _compared(config: Config) -> Iterator[tuple[str, str | None, str]]:
     """Yield each file's path, what it is, and what it should be."""
-    for path, new in rendered(config).items():
-        place = config.root / path
-        old = place.read_text(encoding="utf-8") if place.exists() else None
-        yield path, old, new if old is None else _merged(path, old, new)
+    made = plan(config)
+    for comment, files, keep in _systems():
+        for path, text in files(made).items():
+            place, new = config.root / path, _between(comment, text)
+            old = place.read_text(encoding="utf-8") if place.exists() else None
+            if old is not None:
+                new = _merged(path, old, _kept(keep, old, new) if keep else new)
+            yield path, old, new
+
+
+def _kept(keep: re.Pattern[str], old: str, new: str) -> str:
+    """Return ``new`` with what ``keep`` matches as ``old`` has it."""
+    there = {found[1]: found[0] for found in keep.finditer(old)}
+    return keep.sub(lambda found: there.get(found[1], found[0]), new)
 
 
 def _merged(path: str, old: str, new: str) -> str:

@@ -24,6 +24,7 @@ import math
 from dataclasses import dataclass
 
 from ..config import BUILD, Config, Stage
+from ..errors import UsageError
 
 COLD = 5  # minutes for a clone, and for tools that no cache has
 SLOW = 4  # how much slower than two warm cores an agent may be
@@ -100,7 +101,17 @@ class Plan:
 
 
 def plan(config: Config) -> Plan:
-    """Return the jobs of a project's pipeline."""
+    """Return the jobs of a project's pipeline.
+
+    Raises:
+        UsageError: a stage for every commit wants secrets.
+    """
+    for name in config.tested:
+        if config.stages[name].secrets:
+            raise UsageError(
+                f"delivery.toml [stages.{name}]: secrets are for what publishes or deploys; this"
+                " stage runs for every commit, whoever wrote it"
+            )
     home: dict[str, str] = {}  # the job of each stage
     groups: dict[str, list[Stage]] = {}
     for stage in config.stages.values():
