@@ -15,7 +15,7 @@ import subprocess
 import time
 import tomllib
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from urllib.error import URLError
@@ -24,7 +24,7 @@ from .. import tools
 from ..errors import DeliveryError, UsageError
 from ..ledger import event
 from ..project import Project
-from .plan import Job, Plan
+from .plan import Plan
 
 COMMENT = "#"
 CONFIG = Path("buildbot", "master.cfg")
@@ -101,20 +101,6 @@ def settings(home: Path) -> Settings:
 def files(plan: Plan) -> dict[str, str]:
     """Return no file: what is written down nowhere is never out of date."""
     return {}
-
-
-def waves(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Return jobs in waves: each needs only jobs of the waves before its own.
-
-    Jobs that are not among ``jobs`` are not waited for.
-    """
-    level: dict[str, int] = {}
-    for job in jobs:
-        level[job.name] = max((level[need] + 1 for need in job.needs if need in level), default=0)
-    return [
-        [job for job in jobs if level[job.name] == number]
-        for number in range(max(level.values(), default=-1) + 1)
-    ]
 
 
 def secrets_folder(home: Path) -> str:
