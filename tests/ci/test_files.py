@@ -32,9 +32,9 @@ def test_the_template_has_what_is_rendered() -> None:
 @pytest.mark.parametrize("floor", ["3.11", "3.12", "3.13"])
 @pytest.mark.parametrize("answers", [*SHAPES.values(), {"kind": "cli"}], ids=str)
 def test_a_project_has_what_it_would_write(
-    render: Render, answers: dict[str, Any], floor: str
+    slim: Render, answers: dict[str, Any], floor: str
 ) -> None:
-    project = render(**answers, python_floor=floor, ci=SYSTEMS)
+    project = slim(**answers, python_floor=floor, ci=SYSTEMS)
     wanted = files.rendered(load(project))
     assert {OWNERS[path.partition("/")[0]] for path in wanted} == set(SYSTEMS)
     for path, text in wanted.items():
@@ -42,8 +42,8 @@ def test_a_project_has_what_it_would_write(
 
 
 @pytest.mark.parametrize("chosen", SETS, ids="+".join)
-def test_each_choice_brings_only_its_own_files(render: Render, chosen: list[str]) -> None:
-    project = render(ci=chosen)
+def test_each_choice_brings_only_its_own_files(slim: Render, chosen: list[str]) -> None:
+    project = slim(ci=chosen)
     wanted = {path for path in files.rendered(load(project)) if OWNERS[_first(path)] in chosen}
     there = {path.name for path in project.iterdir()} & OWNERS.keys()
     assert there == {_first(path) for path in wanted}
@@ -56,8 +56,8 @@ def _first(path: str) -> str:
     return path.partition("/")[0]
 
 
-def test_a_stage_more_is_told_with_the_lines_to_change(render: Render) -> None:
-    project = render(ci=["github"])
+def test_a_stage_more_is_told_with_the_lines_to_change(slim: Render) -> None:
+    project = slim(ci=["github"])
     _add_stage(project)
     told = "\n".join(files.differences(load(project)))
     assert "--- .github/workflows/delivery.yml\n" in told
@@ -66,8 +66,8 @@ def test_a_stage_more_is_told_with_the_lines_to_change(render: Render) -> None:
     assert files.differences(load(project)) == []
 
 
-def test_what_stands_outside_of_the_marks_stays(render: Render) -> None:
-    project = render(ci=["github"])
+def test_what_stands_outside_of_the_marks_stays(slim: Render) -> None:
+    project = slim(ci=["github"])
     place = project / ".github" / "workflows" / "delivery.yml"
     first, last = "# ours, above\n", "  ours:\n    runs-on: ubuntu-latest\n"
     place.write_text(first + place.read_text(encoding="utf-8") + last, encoding="utf-8")
@@ -79,8 +79,8 @@ def test_what_stands_outside_of_the_marks_stays(render: Render) -> None:
     assert "run licences" in text
 
 
-def test_a_file_without_its_marks_is_not_touched(render: Render) -> None:
-    project = render(ci=["github"])
+def test_a_file_without_its_marks_is_not_touched(slim: Render) -> None:
+    project = slim(ci=["github"])
     place = project / ".github" / "workflows" / "delivery.yml"
     place.write_text("name: ours\n", encoding="utf-8")
     with pytest.raises(UsageError, match="has not the two lines"):
