@@ -100,6 +100,9 @@ def parser() -> argparse.ArgumentParser:
     either = files.add_mutually_exclusive_group()
     either.add_argument("--check", action="store_true", help="that, which is the default")
     either.add_argument("--write", action="store_true", help="render them anew between their marks")
+    either.add_argument("--start", action="store_true", help="start Buildbot on this machine")
+    either.add_argument("--stop", action="store_true", help="stop it")
+    either.add_argument("--admit", metavar="NAME", help="give somebody a password for Buildbot")
     template_ = sub.add_parser("template", help="which version of its template the project has")
     template_.add_argument("--update", action="store_true", help="bring it to the newest")
     lock = sub.add_parser("lock", help="renew the locks of pyproject.toml; show what changed")
@@ -151,6 +154,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         if tools.ansible_playbook() is None:
             return _with_ansible(project, args)
     match args.command:
+        case "ci" if args.start or args.stop or args.admit:
+            commands.buildbot(project, args.start, args.admit)
         case "ci":
             return commands.ci(project.config, args.write)
         case "template":

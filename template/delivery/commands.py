@@ -210,6 +210,32 @@ def ci(config: Config, write: bool) -> int:
     return 1 if lines else 0
 
 
+def buildbot(project: Project, start: bool, admit: str | None) -> None:
+    """Start or stop a Buildbot on this machine, or let somebody in.
+
+    Args:
+        project: the project.
+        start: whether to start it.
+        admit: who gets a password; None to start or stop it.
+
+    Raises:
+        UsageError: Buildbot was not chosen, or its settings are wrong.
+        DeliveryError: it cannot be installed, or does not come up.
+    """
+    try:
+        from .ci import buildbot as bot
+    except ImportError:
+        raise UsageError(
+            "Buildbot was not chosen: uvx copier update --data 'ci=[buildbot]'"
+        ) from None
+    if admit:
+        home = project.config.root / bot.HOME
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        print(f"{admit} may log in; password: {bot.admit(home, admit)}")
+    else:
+        (bot.start if start else bot.stop)(project)
+
+
 def template(project: Project, update: bool) -> None:
     """Say which version of its template the project has, and update it when asked.
 

@@ -16,6 +16,7 @@ from .errors import DeliveryError, UsageError
 
 TOX = Path("requirements", "tools.txt")
 COPIER = Path("delivery", "copier.txt")
+BUILDBOT = Path("buildbot", "requirements.txt")
 # What tox makes without a table of its own: Pythons.
 UNTABLED = re.compile(r"(py|pypy|cpython)[\d.]*t?")
 
@@ -80,6 +81,11 @@ def check_environments(root: Path, names: Iterable[str]) -> None:
 def copier(root: Path) -> list[str]:
     """Return the command line of the project's own Copier, as `tox` does for tox."""
     return [str(_python(root, COPIER, "copier")), "-m", "copier"]
+
+
+def buildbot(root: Path) -> Path:
+    """Return the path of the project's own Buildbot, made as `tox` is."""
+    return _python(root, BUILDBOT, "buildbot").with_name("buildbot")
 
 
 def _python(root: Path, pins: Path, tool: str) -> Path:

@@ -21,6 +21,7 @@ buttons.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..config import BUILD, Config, Stage
@@ -151,3 +152,17 @@ def _job(
         takes=name != BUILD and any(stage.artifact for stage in stages),
         secrets=tuple(dict.fromkeys(secret for stage in stages for secret in stage.secrets)),
     )
+
+
+def waves(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Return jobs in waves: each needs only jobs of the waves before its own.
+
+    Jobs that are not among ``jobs`` are not waited for.
+    """
+    level: dict[str, int] = {}
+    for job in jobs:
+        level[job.name] = max((level[need] + 1 for need in job.needs if need in level), default=0)
+    return [
+        [job for job in jobs if level[job.name] == number]
+        for number in range(max(level.values(), default=-1) + 1)
+    ]
