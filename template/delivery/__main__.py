@@ -6,12 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import commands, security, tools, view
-from .board import answers, table
-from .environments import deployments, drift
+from . import view
+from .board import DAYS, PORT, ROWS
 from .errors import DeliveryError, Refused, UsageError
-from .ledger import export, verify
-from .pipeline import decisions, rounds, walk
 from .project import Project
 
 
@@ -41,17 +38,15 @@ def parser() -> argparse.ArgumentParser:
     between.add_argument("other", metavar="ENV")
     dora = sub.add_parser("metrics", help="lead time, frequency, failure rate, time to restore")
     dora.add_argument("environment", nargs="?", metavar="ENV", help="default: the last one")
-    dora.add_argument(
-        "--days", type=int, default=table.DAYS, help="how far back; default: %(default)s"
-    )
+    dora.add_argument("--days", type=int, default=DAYS, help="how far back; default: %(default)s")
     wall = sub.add_parser("board", help="versions by stages: here, as a page, or on a wall screen")
-    wall.add_argument("-n", type=int, default=table.ROWS, metavar="COUNT", dest="limit")
+    wall.add_argument("-n", type=int, default=ROWS, metavar="COUNT", dest="limit")
     wall.add_argument("--html", type=Path, metavar="FILE", help="write it as one page")
     wall.add_argument(
         "--serve",
         type=int,
         nargs="?",
-        const=table.PORT,
+        const=PORT,
         metavar="PORT",
         help="show it in browsers, always fresh; default: %(const)s",
     )
@@ -73,9 +68,11 @@ def parser() -> argparse.ArgumentParser:
     back.add_argument(
         "--to", dest="artifact", metavar="VERSION", help="a release that was live before"
     )
+    back.add_argument("--force", action="store_true", help="to a revoked one; needs --reason")
     back.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
     approve = sub.add_parser("approve", help="let an artifact into an environment that asks for it")
-    approve.add_argument("artifact", metavar="VERSION", help="or the beginning of a hash")
+    own = "or the beginning of a hash; default: the commit's own"
+    approve.add_argument("artifact", nargs="?", metavar="VERSION", help=own)
     approve.add_argument("--environment", metavar="ENV", help="default: the one that asks")
     approve.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
     revoke = sub.add_parser("revoke", help="stop an artifact everywhere")
@@ -99,6 +96,13 @@ def parser() -> argparse.ArgumentParser:
     stop = sub.add_parser("stop", help="stop the service in environments on this machine")
     stop.add_argument("environments", nargs="*", metavar="ENV", help="default: all")
     stop.add_argument("--remove", action="store_true", help="leave nothing of it, no data either")
+    files = sub.add_parser("ci", help="say whether the CI files say what delivery.toml says")
+    either = files.add_mutually_exclusive_group()
+    either.add_argument("--check", action="store_true", help="that, which is the default")
+    either.add_argument("--write", action="store_true", help="render them anew between their marks")
+    either.add_argument("--start", action="store_true", help="start Buildbot on this machine")
+    either.add_argument("--stop", action="store_true", help="stop it")
+    either.add_argument("--admit", metavar="NAME", help="give somebody a password for Buildbot")
     template_ = sub.add_parser("template", help="which version of its template the project has")
     template_.add_argument("--update", action="store_true", help="bring it to the newest")
     lock = sub.add_parser("lock", help="renew the locks of pyproject.toml; show what changed")
@@ -114,6 +118,8 @@ def parser() -> argparse.ArgumentParser:
     secure = sub.add_parser("security", help="(in tox) look for secrets and vulnerabilities")
     secure.add_argument("--required", action="store_true", help="red, too, if nobody can be asked")
     sub.add_parser("publish", help="(in tox) put the artifact into the index")
+    prune = sub.add_parser("prune", help="what of the index may go: old, without a tag, not live")
+    prune.add_argument("--remove", action="store_true", help="take it away; the ledger keeps it")
     install = sub.add_parser("install", help="install the artifact from the index, afresh")
     install.add_argument("folder", type=Path, metavar="FOLDER")
     sub.add_parser("performance", help="(in exec) ask what is deployed, compare with the limits")
@@ -125,6 +131,14 @@ def parser() -> argparse.ArgumentParser:
 
 def dispatch(project: Project, args: argparse.Namespace) -> int:
     """Do what the command line asks for; return the exit status."""
+    if args.command in ("status", "log", "diff", "metrics", "board"):
+        return _answer(project, args)
+    from . import commands, security, tools
+    from .artifact import retention
+    from .environments import deployments, drift
+    from .ledger import export, verify
+    from .pipeline import decisions, rounds, walk
+
     if args.command == "walk":
         strict, only = args.strict_budgets, tuple(args.only or ())
         options = walk.Options(args.first, args.last, only, args.jobs, strict)
@@ -140,18 +154,10 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         if tools.ansible_playbook() is None:
             return _with_ansible(project, args)
     match args.command:
-        case "status":
-            return answers.status(project, args.json)
-        case "log":
-            return answers.log(project, args.name, args.limit, args.json)
-        case "diff":
-            return answers.diff(project, args.environment, args.other, args.json)
-        case "metrics":
-            return answers.measure(project, args.environment, args.days, args.json)
-        case "board":
-            from .board import serve  # nothing else needs a web server, and many ask often
-
-            return serve.board(project, args.limit, args.json, args.html, args.serve, args.bind)
+        case "ci" if args.start or args.stop or args.admit:
+            commands.buildbot(project, args.start, args.admit)
+        case "ci":
+            return commands.ci(project.config, args.write)
         case "template":
             commands.template(project, args.update)
         case "lock":
@@ -167,12 +173,14 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             security.audit(project.git, args.required)
         case "publish":
             commands.publish(project)
+        case "prune":
+            retention.prune(project, args.remove)
         case "install":
             commands.install(project, args.folder)
         case "deploy":
             deployments.deploy(project, args.environment, args.artifact, args.force, args.reason)
         case "rollback":
-            deployments.rollback(project, args.environment, args.artifact, args.reason)
+            deployments.rollback(project, args.environment, args.artifact, args.force, args.reason)
         case "approve":
             decisions.approve(project, args.artifact, args.environment, args.reason)
         case "revoke":
@@ -203,8 +211,29 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
     return 0
 
 
+def _answer(project: Project, args: argparse.Namespace) -> int:
+    """Answer a question. They are asked often: each loads what it needs, and nothing else."""
+    if args.command == "status":
+        from .board import status
+
+        return status.status(project, args.json)
+    if args.command == "board":
+        from .board import serve
+
+        return serve.board(project, args.limit, args.json, args.html, args.serve, args.bind)
+    from .board import answers
+
+    if args.command == "log":
+        return answers.log(project, args.name, args.limit, args.json)
+    if args.command == "diff":
+        return answers.diff(project, args.environment, args.other, args.json)
+    return answers.measure(project, args.environment, args.days, args.json)
+
+
 def _with_ansible(project: Project, args: argparse.Namespace) -> int:
     """Run this very command again inside the tox environment that has Ansible."""
+    from . import tools
+
     one, some = vars(args).get("environment"), vars(args).get("environments")
     names = [one] if one else some
     stages = [project.config.stage_of(name) for name in names or project.config.environments]
@@ -218,7 +247,7 @@ def main() -> int:
     try:
         if args.command == "stop" and args.remove and not args.environments:
             raise UsageError("--remove needs the name of the environment whose data it destroys")
-        if args.command == "deploy" and args.force and not args.reason:
+        if args.command in ("deploy", "rollback") and args.force and not args.reason:
             raise UsageError("--force needs --reason: the ledger keeps it")
         project = Project.find(Path.cwd())
         if sys.version_info[:2] < project.config.python:

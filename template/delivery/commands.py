@@ -14,7 +14,7 @@ from . import template as origin
 from . import tools
 from .artifact import lock as locks
 from .artifact import papers, provenance, sbom, wheel
-from .config import BUILD
+from .config import BUILD, Config
 from .errors import DeliveryError, Refused, UsageError
 from .ledger import event
 from .project import Project
@@ -53,7 +53,9 @@ def _write_papers(project: Project, made: wheel.Artifact) -> dict[str, str]:
     told = {"sbom": papers.write(dist, made, "sbom", bom)}
     others = {file.name: wheel.digest(file) for file in dist.iterdir() if file.name != made.wheel}
     origin_ = provenance.statement(project.git, made, others, event.via())
-    return told | {"provenance": papers.write(dist, made, "provenance", origin_)}
+    paper, how = provenance.signed(project.git, origin_)
+    print(f"provenance {how}")
+    return told | {"provenance": papers.write(dist, made, "provenance", paper)}
 
 
 def _refuse_taken(project: Project, made: wheel.Artifact) -> None:
@@ -175,6 +177,63 @@ def _compare(
             + "".join(f"\n  {line}" for line in wrong)
         )
     return len(bom["components"]) + 1
+
+
+def ci(config: Config, write: bool) -> int:
+    """Compare the CI files with ``delivery.toml``, or render them anew.
+
+    Args:
+        config: the project's pipeline.
+        write: whether to render them.
+
+    Returns:
+        1 when a file says something else and was not written, else 0.
+
+    Raises:
+        UsageError: no CI system was chosen, or a file has no marks.
+    """
+    try:
+        from .ci import files  # comes with the first CI system
+    except ModuleNotFoundError:
+        raise UsageError(
+            "no CI system was chosen: uvx copier update --data 'ci=[github]'"
+        ) from None
+    if write:
+        print(
+            "\n".join(files.write(config)) or "every CI file already says what delivery.toml says"
+        )
+        return 0
+    lines = files.differences(config)
+    if lines:
+        print("\n".join(lines))
+        print("\nnot what delivery.toml says (above): python3 -m delivery ci --write")
+    return 1 if lines else 0
+
+
+def buildbot(project: Project, start: bool, admit: str | None) -> None:
+    """Start or stop a Buildbot on this machine, or let somebody in.
+
+    Args:
+        project: the project.
+        start: whether to start it.
+        admit: who gets a password; None to start or stop it.
+
+    Raises:
+        UsageError: Buildbot was not chosen, or its settings are wrong.
+        DeliveryError: it cannot be installed, or does not come up.
+    """
+    try:
+        from .ci import buildbot as bot
+    except ImportError:
+        raise UsageError(
+            "Buildbot was not chosen: uvx copier update --data 'ci=[buildbot]'"
+        ) from None
+    if admit:
+        home = project.config.root / bot.HOME
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        print(f"{admit} may log in; password: {bot.admit(home, admit)}")
+    else:
+        (bot.start if start else bot.stop)(project)
 
 
 def template(project: Project, update: bool) -> None:

@@ -16,6 +16,9 @@ from .errors import UsageError
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]*")
 APPROVAL = ("approval", "four_eyes", "approval_days")
+SECRET = re.compile(r"[A-Z][A-Z0-9_]*")
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")  # says the same in YAML, Groovy and a shell
+PUBLISH = "publish"  # what needs it, however remotely, is for what is delivered
 BUILD = "build"  # the stage that makes the artifact; what needs it, however remotely, handles it
 
 
@@ -31,8 +34,9 @@ class Stage:
         environment: the environment it deploys to, if any; its inventory has the same name.
         artifact: whether it handles the artifact: it is ``build``, or needs it.
         approval: whether somebody has to approve the artifact first.
-        four_eyes: whether that has to be somebody else than the author of the commit.
+        four_eyes: whether that has to be somebody else than its commit's author and committer.
         approval_days: how long an approval holds, in days.
+        secrets: the secrets a CI system hands to its job, by the names of variables.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Stage:
     approval: bool = False
     four_eyes: bool = False
     approval_days: float = 7
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,19 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """What of the index is kept, besides releases with a tag and what is live.
+
+    Attributes:
+        newest: so many artifacts, the newest ones.
+        days: what an environment ran within so many days.
+    """
+
+    newest: int = 50
+    days: float = 90
+
+
+@dataclass(frozen=True)
 class Config:
     """The pipeline of one project.
 
@@ -75,9 +93,13 @@ class Config:
         python: the oldest Python the project runs on, as (major, minor).
         index: where artifacts are published to.
         remote: the git remote the ledger is shared through; empty: it stays in this clone.
+        push: whether this clone may push it there; if not, its events are carried on as files.
         stages: the stages by name, in the pipeline's order.
         cool_off: days that a release has to be old before a lock takes it; 0: any.
         performance: the limits of the paths that the stage of that name asks for.
+        retention: what ``prune`` keeps.
+        branch: the branch that CI systems deliver; every other is only tested.
+        runner: the label of the CI system's agents; empty: whichever that system takes.
     """
 
     root: Path
@@ -88,6 +110,10 @@ class Config:
     stages: Mapping[str, Stage]
     performance: Mapping[str, Limits]
     cool_off: float = 0
+    retention: Retention = Retention()
+    push: bool = True
+    branch: str = "main"
+    runner: str = ""
 
     def stage(self, name: str) -> Stage:
         """Return the stage of a name, or of the beginning of one that no other stage has.
@@ -126,6 +152,18 @@ class Config:
         return tuple(found.values())
 
     @property
+    def tested(self) -> tuple[str, ...]:
+        """The stages for every commit of every branch: they change nothing but what they report.
+
+        Not among them: what publishes or deploys, and what needs that, however remotely.
+        """
+        found: list[str] = []
+        for name, stage in self.stages.items():
+            if name != PUBLISH and not stage.environment and set(stage.needs) <= set(found):
+                found.append(name)
+        return tuple(found)
+
+    @property
     def environments(self) -> tuple[str, ...]:
         """The environments in the order the pipeline reaches them."""
         return tuple(s.environment for s in self.stages.values() if s.environment)
@@ -140,7 +178,8 @@ def load(root: Path) -> Config:
     """
     project = _parse(root / "pyproject.toml").get("project", {})
     table = _parse(root / "delivery.toml")
-    tables = {"ledger": dict, "lock": dict, "performance": dict, "stages": dict}
+    names = ("ci", "ledger", "lock", "performance", "retention", "stages")
+    tables = dict.fromkeys(names, dict)
     _check(table, {"index": str, **tables}, "delivery.toml", ("index", "stages"))
     ledger = table.get("ledger", {})
     _check(ledger, {"remote": str}, "delivery.toml [ledger]")
@@ -148,6 +187,14 @@ def load(root: Path) -> Config:
     _check(lock, {"cool-off": (int, float)}, "delivery.toml [lock]")
     if lock.get("cool-off", 0) < 0:
         raise UsageError("delivery.toml [lock]: cool-off is days, 0 or more")
+    ci = table.get("ci", {})
+    _check(ci, {"branch": str, "runner": str}, "delivery.toml [ci]")
+    for key, value in ci.items():
+        if not PLAIN.fullmatch(value) and (value or key == "branch"):
+            raise UsageError(
+                f"delivery.toml [ci]: {key} cannot be {value!r}: letters, digits, ._/-"
+            )
+    stages = _stages(table["stages"])
     floor = re.search(r">=\s*(\d+)\.(\d+)", project.get("requires-python", ""))
     return Config(
         root=root,
@@ -155,9 +202,12 @@ def load(root: Path) -> Config:
         python=(int(floor[1]), int(floor[2])) if floor else (3, 11),
         index=at(table["index"].replace("{data}", str(data_home())), root),
         remote=os.environ.get("DELIVERY_LEDGER_REMOTE", ledger.get("remote", "")),
-        stages=_stages(table["stages"]),
+        push=os.environ.get("DELIVERY_LEDGER_PUSH") != "no",
+        stages=stages,
         cool_off=lock.get("cool-off", 0),
         performance=_limits(table.get("performance", {})),
+        retention=_retention(table.get("retention", {})),
+        **ci,
     )
 
 
@@ -188,6 +238,17 @@ def _check(table: Any, keys: Mapping[str, Any], place: str, required: tuple[str,
             raise UsageError(f"{place}: {key} is missing")
 
 
+def _retention(table: Mapping[str, Any]) -> Retention:
+    place = "delivery.toml [retention]"
+    _check(table, {"newest": int, "days": (int, float)}, place)
+    found = Retention(**table)
+    if found.newest < 1:
+        raise UsageError(f"{place}: newest is 1 or more, not {found.newest}")
+    if not 0 <= found.days < math.inf:
+        raise UsageError(f"{place}: days is 0 or more, not {found.days}")
+    return found
+
+
 def _limits(tables: Mapping[str, Any]) -> dict[str, Limits]:
     keys = {field.name: (int, float) for field in fields(Limits)}
     limits: dict[str, Limits] = {}
@@ -212,6 +273,7 @@ def _stages(tables: Mapping[str, Any]) -> dict[str, Stage]:
         "approval": bool,
         "four_eyes": bool,
         "approval_days": (int, float),
+        "secrets": list,
     }
     stages: dict[str, Stage] = {}
     for name, table in tables.items():
@@ -222,6 +284,9 @@ def _stages(tables: Mapping[str, Any]) -> dict[str, Stage]:
         if not 0 < table["budget"] < math.inf:
             raise UsageError(f"{place}: budget is seconds, more than 0, not {table['budget']}")
         _approval(table, place)
+        for secret in table.get("secrets", ()):
+            if not isinstance(secret, str) or not SECRET.fullmatch(secret):
+                raise UsageError(f"{place}: secrets are names of variables, not {secret!r}")
         needs = tuple(table.get("needs", ()))
         for need in needs:
             if need not in stages:
@@ -237,6 +302,7 @@ def _stages(tables: Mapping[str, Any]) -> dict[str, Stage]:
             table.get("environment"),
             artifact,
             **{key: table[key] for key in APPROVAL if key in table},
+            secrets=tuple(table.get("secrets", ())),
         )
     return stages
 

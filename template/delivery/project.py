@@ -41,7 +41,12 @@ class Project:
         """
         git = Git.find(start)
         config = load(git.root)
-        return cls(config, git, Ledger(git, config.remote))
+        return cls(config, git, Ledger(git, config.remote, config.push, config.tested))
+
+    @property
+    def names(self) -> Path:
+        """Where the names of the ledger's events are kept, so that questions are answered soon."""
+        return self.config.root / ".delivery" / "names"
 
     def artifact(self, about: str | None = None) -> Artifact | None:
         """Return the artifact of a commit or of a sha256; None when it has not been built.

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import venv
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from .errors import DeliveryError, UsageError
 
 TOX = Path("requirements", "tools.txt")
 COPIER = Path("delivery", "copier.txt")
+BUILDBOT = Path("buildbot", "requirements.txt")
 # What tox makes without a table of its own: Pythons.
 UNTABLED = re.compile(r"(py|pypy|cpython)[\d.]*t?")
 
@@ -83,6 +83,11 @@ def copier(root: Path) -> list[str]:
     return [str(_python(root, COPIER, "copier")), "-m", "copier"]
 
 
+def buildbot(root: Path) -> Path:
+    """Return the path of the project's own Buildbot, made as `tox` is."""
+    return _python(root, BUILDBOT, "buildbot").with_name("buildbot")
+
+
 def _python(root: Path, pins: Path, tool: str) -> Path:
     """Return the Python of the virtual environment that has exactly these pins."""
     try:
@@ -118,6 +123,8 @@ def fill(folder: Path, *installs: list[str]) -> None:
         OSError: this Python cannot make virtual environments.
         subprocess.CalledProcessError: something cannot be installed; the output says what.
     """
+    import venv  # slow to load, and seldom needed
+
     uv, python = shutil.which("uv"), str(folder / "bin" / "python")
     pip = [uv, "pip", "install", "--compile-bytecode"] if uv else [python, "-m", "pip", "install"]
     into = ["--python", python, "--quiet"] if uv else ["--quiet"]

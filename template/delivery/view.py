@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from .errors import DeliveryError
 
 # For a terminal that cannot show them.
-PLAIN = {"✓": "+", "✗": "x", "●": "*", "·": ".", "…": "...", "↩": "<", "⊘": "-", "→": "->"}
+PLAIN = dict(zip("✓✗●·…↩⊘→≠", ("+", "x", "*", ".", "...", "<", "-", "->", "#")))
 COLOURS = {"green": 32, "red": 31, "amber": 33, "blue": 34, "faint": 2, "bold": 1}
 
 

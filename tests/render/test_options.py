@@ -165,9 +165,9 @@ def test_names_of_ones_own(render: Render) -> None:
 def test_what_is_not_deployed_has_nothing_to_deploy_with(render: Render, kind: str) -> None:
     project = render(kind=kind)
     delivery = {path.name for path in (project / "delivery").iterdir()}
-    page = {"page.css", "page.html", "page.js"}
     code = {path.name for path in (project / "delivery").glob("*.py")}
-    assert delivery == {"copier.txt", *page, *code}
+    packages = {path.parent.name for path in (project / "delivery").glob("*/__init__.py")}
+    assert delivery == {"copier.txt", *packages, *code}
     assert "ansible" not in (project / "tox.toml").read_text()
     assert list(files.toml(project, "delivery.toml")["stages"])[-1] == "acceptance"
 

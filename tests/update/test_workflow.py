@@ -14,7 +14,7 @@ import pytest
 from tests.cookiecutter.conftest import git
 from tests.update.conftest import NEWEST, Begin, edit, release, save
 
-ACTIONS = Path(__file__).parents[1] / "project" / "actions"
+ACTIONS = Path(__file__).parents[1] / "ci" / "actions"
 BIN = Path(sys.executable).parent
 BRANCH = "refs/heads/template-update"
 # Stands in for the hosting site: keeps what it is told, and knows whether a request is open.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import html
 import os
 import tempfile
@@ -53,6 +54,20 @@ class Index(Protocol):
     def paper(self, name: str, file: str) -> Path | None:
         """Return a path of one of an artifact's papers, unchecked; None when it is not there."""
 
+    def wheels(self, name: str) -> set[str]:
+        """Return the file names of the wheels that the index has.
+
+        Raises:
+            DeliveryError: the index cannot be read.
+        """
+
+    def remove(self, name: str, wheel: str) -> None:
+        """Take a wheel and its papers away; without them, do nothing.
+
+        Raises:
+            DeliveryError: the index cannot be written; what is left of it can be removed again.
+        """
+
 
 def at(address: str, root: Path) -> Index:
     """Return the index at an address.
@@ -97,7 +112,7 @@ class Folder:
             with self._locked():
                 # The wheel last: what has it has all of it.
                 new = [self._put(folder, file) for file in (*papers, wheel)]
-                _page(folder, [_link(path) for path in sorted(folder.glob("*.whl"))])
+                _listed(folder)
                 projects = [path.name for path in sorted(self.path.iterdir()) if path.is_dir()]
                 _page(self.path, [_anchor(f"{project}/", project) for project in projects])
         except OSError as error:
@@ -117,6 +132,24 @@ class Folder:
         """Return the path of a paper in the index (see `Index`)."""
         path = self.path / normalized(name) / file
         return path if path.is_file() else None
+
+    def wheels(self, name: str) -> set[str]:
+        """Return the file names of the wheels in the index (see `Index`)."""
+        return {path.name for path in (self.path / normalized(name)).glob("*.whl")}
+
+    def remove(self, name: str, wheel: str) -> None:
+        """Take a wheel and its papers away (see `Index`)."""
+        folder = self.path / normalized(name)
+        if not folder.is_dir():
+            return
+        try:
+            with self._locked():
+                _listed(folder, without=wheel)  # first: nobody is sent to what is not there
+                for paper in folder.glob(f"{glob.escape(wheel)}.*.json"):
+                    paper.unlink()
+                (folder / wheel).unlink(missing_ok=True)
+        except OSError as error:
+            raise DeliveryError(f"{self} cannot be written: {error}") from None
 
     def _put(self, folder: Path, file: Path) -> bool:
         place = folder / file.name
@@ -145,6 +178,11 @@ def _link(wheel: Path) -> str:
 def _anchor(target: str, text: str, python: str = "") -> str:
     needs = f' data-requires-python="{html.escape(python)}"' if python else ""
     return f'<a href="{html.escape(target)}"{needs}>{html.escape(text)}</a><br>\n'
+
+
+def _listed(folder: Path, without: str = "") -> None:
+    wheels = sorted(path for path in folder.glob("*.whl") if path.name != without)
+    _page(folder, [_link(path) for path in wheels])
 
 
 def _page(folder: Path, links: list[str]) -> None:

@@ -5,15 +5,19 @@ https://slsa.dev/spec/v1.0/provenance
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import platform
 import sys
+from collections.abc import Mapping
 from importlib.metadata import distributions
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ..errors import DeliveryError
 from ..git import Git
+from ..ledger import signature
 from ..ledger.event import STATEMENT
 from .wheel import LOCK, Artifact, normalized
 
@@ -66,6 +70,37 @@ def statement(git: Git, artifact: Artifact, byproducts: dict[str, str], via: str
             },
         },
     }
+
+
+def signed(git: Git, told: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """Return a Statement in a DSSE envelope, or as it is when nothing signs it; and which it is.
+
+    Nobody is asked for a passphrase: a build goes on without a signature, and says so.
+    """
+    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    try:
+        envelope = signature.sign(git, text, ask=False)
+    except DeliveryError as error:
+        return told, f"not signed: {error}"
+    if envelope is None:
+        return told, f"not signed; to sign: {signature.SETUP}"
+    return json.loads(envelope), f"signed with {git.setting('user.signingkey')}"
+
+
+def subjects(text: str) -> set[str]:
+    """Return the sha256 of each artifact that a Statement is about, in an envelope or without.
+
+    It is empty when ``text`` is no provenance.
+    """
+    try:
+        told = json.loads(text)
+        if "payload" in told:
+            told = json.loads(base64.b64decode(told["payload"], validate=True))
+        if (told["_type"], told["predicateType"]) != (STATEMENT, PREDICATE):
+            return set()
+        return {str(subject["digest"]["sha256"]) for subject in told["subject"]}
+    except (ValueError, KeyError, TypeError):
+        return set()
 
 
 def _source(git: Git, commit: str) -> dict[str, Any]:

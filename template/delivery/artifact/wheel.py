@@ -13,12 +13,14 @@ import tarfile
 import tempfile
 import zipfile
 from dataclasses import dataclass
-from email.message import Message
-from email.parser import HeaderParser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import DeliveryError, Refused
 from ..git import Git
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 LOCK = (
     "requirements/prod.txt"  # what a release installs beside the wheel, of the wheel's own commit
@@ -70,6 +72,8 @@ def requirements(wheel: Path) -> list[str]:
 
 
 def _headers(wheel: Path) -> Message:
+    from email.parser import HeaderParser  # slow to load, and status reads no wheel
+
     try:
         with zipfile.ZipFile(wheel) as archive:
             (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))

@@ -1,4 +1,4 @@
-"""The questions a person or a script asks: status, log, diff, metrics."""
+"""The questions a person or a script asks of the past: log, diff, metrics."""
 
 from __future__ import annotations
 
@@ -8,102 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..config import Config
-from ..environments.places import Place, places
 from ..errors import UsageError
 from ..git import Git
 from ..ledger.event import Event
 from ..pipeline.progress import WIDTH
 from ..project import Project
-from ..view import ago, count, line, moment, paint, show, show_json, title, who
+from ..view import count, line, paint, show, show_json, who
 from . import metrics
-from .history import commit_of
 from .table import changes, told
-
-
-def status(project: Project, as_json: bool) -> int:
-    """Tell what each environment runs, and how far the checked-out commit has come.
-
-    Returns:
-        0; 1 when an environment does not answer, or as something else than the ledger says.
-    """
-    with project.ledger.held() as ledger:
-        project = replace(project, ledger=ledger)
-        head = project.git.head()
-        subject = commit_of(ledger, head).subject
-        verdicts = _verdicts(project, head)
-        found = places(project, head)
-    if as_json:
-        stages = [
-            {
-                "stage": name,
-                **({k: vars(e)[k] for k in ("event", "at", "by", "seconds")} if e else {}),
-            }
-            for name, e in verdicts.items()
-        ]
-        told = {"commit": head, "subject": subject, "stages": stages}
-        show_json(told | {"environments": [place.told() for place in found]})
-    else:
-        lines = [paint(line(title(project.config.name, head, subject)), "bold")]
-        for name, event in verdicts.items():
-            lines.append(_verdict(project.config, name, event))
-        show("\n".join([*lines, *(text for place in found for text in _place(place))]))
-    return 0 if all(place.good for place in found) else 1
-
-
-def _verdicts(project: Project, head: str) -> dict[str, Event | None]:
-    artifact = project.artifact(head)
-    found: dict[str, Event | None] = {}
-    for stage in project.config.stages.values():
-        about = artifact.sha256 if artifact and stage.artifact else head
-        last = project.ledger.events(
-            event=("passed", "failed"), stage=stage.name, about=about, newest=1
-        )
-        found[stage.name] = last[0] if last else None
-    return found
-
-
-def _verdict(config: Config, name: str, event: Event | None) -> str:
-    if event is None:
-        return f"  {name:<{WIDTH}} " + paint("not yet", "faint")
-    budget, seconds = config.stages[name].budget, event.seconds or 0
-    red = event.event == "failed"
-    over = "over budget  " if seconds > budget else ""
-    word = paint(f"{'FAILED' if red else 'passed':<7}", "red" if red else "green")
-    return f"  {name:<{WIDTH}} {word} {seconds:6.1f} s of {budget:3g} s  {over}{ago(event.at)}"
-
-
-def _place(place: Place) -> list[str]:
-    live = place.live
-    if live is None:
-        lines = ["", f"{paint(place.name, 'bold')}: nothing was deployed there yet"]
-    else:
-        forced = f", {paint('FORCED', 'red')} ({line(live.reason or '')})" if live.forced else ""
-        behind = f", {count(place.behind, 'commit')} behind" if place.behind else ""
-        since = f"deployed {ago(live.at)} ({moment(live.at)}) by {line(who(live.by))}"
-        lines = [
-            "",
-            f"{paint(place.name, 'bold')}: {line(str(live.version))}, {since}{behind}{forced}",
-        ]
-        if live.url:
-            lines.append(f"  {line(live.url)}/ {_answer(place.answers)}")
-    if place.next:
-        waits = (
-            place.next.waits
-            or f"waits for you: python -m delivery deploy {place.name} {place.next.version}"
-        )
-        lines.append(f"  next: {line(place.next.version)}: {line(waits)}")
-    return lines
-
-
-def _answer(answers: str | None) -> str:
-    if answers == "yes":
-        return "answers"
-    wrong = (
-        "does not answer"
-        if answers == "no"
-        else f"answers {answers}, which is not what was deployed"
-    )
-    return paint(line(wrong), "red")
 
 
 def log(project: Project, name: str | None, limit: int, as_json: bool) -> int:
@@ -242,7 +154,7 @@ def measure(project: Project, name: str | None, days: int, as_json: bool) -> int
     place = _environment(project.config, name) if name else None
     place = place or (project.config.environments or ("the index",))[-1]
     until = datetime.now(UTC)
-    with project.ledger.held() as ledger:
+    with project.ledger.held(project.names) as ledger:
         found = changes(replace(project, ledger=ledger), place)
     figures = metrics.figures(found, until - timedelta(days=days), until)
     definition = metrics.definition(place, days)

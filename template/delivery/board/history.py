@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..config import Stage
 from ..ledger.event import EVERYWHERE, Event
+from ..ledger.signature import BROKEN, SIGNED, Reader
 from ..ledger.store import Ledger
 from ..project import Project
 
@@ -36,6 +37,7 @@ class Cell:
         forced: the deployment that overruled a gate, if one did.
         undone: the rollback that took it away, if nothing brought it back since.
         approval: the last approval for it.
+        signature: what there is to say of that approval's signature.
     """
 
     verdict: str | None
@@ -47,6 +49,14 @@ class Cell:
     forced: Event | None = None
     undone: Event | None = None
     approval: Event | None = None
+    signature: str = ""
+
+    @property
+    def doubt(self) -> str | None:
+        """``unproven`` or ``broken``, where the approval's signature is not one that holds."""
+        if self.approval is None or self.signature.startswith(SIGNED):
+            return None
+        return "broken" if self.signature == BROKEN else "unproven"
 
     def told(self) -> dict[str, Any]:
         """Return the cell for JSON."""
@@ -62,7 +72,8 @@ class Cell:
             "forced": _why(self.forced),
             "rolled_back": _why(self.undone),
             "approved_by": self.approval.by if self.approval else None,
-            "approval_signed": bool(self.approval.envelope) if self.approval else None,
+            "approval_signed": self.doubt is None if self.approval else None,
+            "approval_signature": self.signature or None,
         }
 
 
@@ -83,6 +94,7 @@ class Row:
         events: what happened, oldest first.
         cells: its stages, by their names.
         revoked: the revocation of its artifact, if it was revoked.
+        signatures: what there is to say of each signature among its events.
     """
 
     commit: str
@@ -92,6 +104,7 @@ class Row:
     events: tuple[Event, ...]
     cells: dict[str, Cell]
     revoked: Event | None
+    signatures: dict[Event, str]
 
     @property
     def live(self) -> tuple[str, ...]:
@@ -119,9 +132,9 @@ def rows(project: Project, ledger: Ledger, count: int) -> list[Row]:
     by_commit: dict[str, list[Event]] = {}
     for event in ledger.read(ledger.names(about=tuple(wanted))):
         by_commit.setdefault(event.commit, []).insert(0, event)
-    order = list(wanted)
+    order, reader = list(wanted), Reader(project.git, project.config.remote)
     made = [
-        _row(stages.values(), commit, happened, live, commit_of(ledger, commit))
+        _row(stages.values(), commit, happened, live, commit_of(ledger, commit), reader)
         for commit, happened in by_commit.items()
         if commit[:12] in wanted
     ]
@@ -157,8 +170,10 @@ def _row(
     events: list[Event],
     live: dict[str, Event],
     about: Commit,
+    reader: Reader,
 ) -> Row:
     built = [event for event in events if event.event == "built"]
+    signatures = {e: reader.says(e) for e in events if e.envelope or e.event == "approved"}
     sha256 = built[-1].sha256 if built else None
     return Row(
         commit,
@@ -171,20 +186,23 @@ def _row(
                 stage,
                 [e for e in events if e.stage == stage.name and e.sha256 in (None, sha256)],
                 bool(sha256) and stage.name in live and live[stage.name].sha256 == sha256,
+                signatures,
             )
             for stage in stages
         },
         next((e for e in events if e.event == "revoked" and e.stage == EVERYWHERE), None),
+        signatures,
     )
 
 
-def cell(stage: Stage, events: list[Event], live: bool) -> Cell:
+def cell(stage: Stage, events: list[Event], live: bool, signatures: Mapping[Event, str]) -> Cell:
     """Return the cell of a stage.
 
     Args:
         stage: the stage.
         events: what happened in it to one commit, oldest first.
         live: whether its environment runs the commit's artifact.
+        signatures: what there is to say of each approval's signature.
     """
     verdicts = [event for event in events if event.event in VERDICTS]
     moves = [event for event in events if event.event in ("deployed", "rolled-back")]
@@ -203,4 +221,5 @@ def cell(stage: Stage, events: list[Event], live: bool) -> Cell:
         forced=next((event for event in events if event.forced), None),
         undone=undone,
         approval=approvals[-1] if approvals else None,
+        signature=signatures[approvals[-1]] if approvals else "",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -13,17 +12,18 @@ from string import Template
 from .. import view
 from ..environments.places import Place
 from ..ledger.event import Event
+from ..ledger.signature import SIGNED, UNSIGNED
 from ..view import who
-from . import metrics
+from . import DAYS, metrics
 from .history import Cell, Row
 from .metrics import Figures
-from .table import DAYS, Board, told
+from .table import Board, told
 
 HERE = Path(__file__).parent
 MARKS = {"passed": ("✓", "good"), "failed": ("✗", "bad")}
 LEGEND = (
     "✓ passed · ✗ failed · – not yet · ↩ rolled back · ! forced · ⊘ revoked"
-    " · ? approval not signed · the box: live there now"
+    " · ? approval not signed · ≠ its signature does not hold · the box: live there now"
 )
 
 
@@ -92,14 +92,20 @@ def _link(event: Event, inner: str) -> str:
 def _place(place: Place) -> str:
     live = place.live
     lines = [f"<h3>{escape(place.name)}</h3>"]
+    drift = f'<p class="bad">≠ {escape(place.drifted)}</p>' if place.drift else ""
     if live is None:
-        return f'<li>{lines[0]}<p class="soft">nothing was deployed there yet</p></li>'
+        return f'<li>{lines[0]}<p class="soft">nothing was deployed there yet</p>{drift}</li>'
     lines.append(f'<p class="version">{_link(live, escape(str(live.version)))}</p>')
     by = f"since {_time(live.at)} by {escape(who(live.by))}"
     behind = f", {view.count(place.behind, 'commit')} behind" if place.behind else ""
     lines.append(f'<p class="soft">{by}{behind}</p>')
     if live.forced:
         lines.append(f'<p class="bad">! forced: {escape(live.reason or "")}</p>')
+    if place.approval:
+        colour = "soft" if place.signature.startswith(SIGNED) else "warn"
+        said = f"approved by {who(place.approval.by)}, {place.signature}"
+        lines.append(f'<p class="{colour}">{escape(said)}</p>')
+    lines.append(drift)
     if place.answers not in (None, "yes"):
         said = "does not answer" if place.answers == "no" else f"answers {place.answers}"
         lines.append(f'<p class="bad">✗ {escape(said)}</p>')
@@ -152,11 +158,17 @@ def _cell(stage: str, cell: Cell) -> str:
 def _approval(cell: Cell) -> str:
     if cell.approval is None:
         return ""
-    signed = bool(cell.approval.envelope)
-    by = escape(who(cell.approval.by))
-    said = f"approved by {by}" if signed else f"unsigned approval by {by}"
-    link = _link(cell.approval, "approved" if signed else "? unsigned")
-    return f'<span class="meta{"" if signed else " warn"}" title="{said}">{link}</span>'
+    said = escape(f"approved by {who(cell.approval.by)}, {cell.signature}")
+    short, colour = {
+        "unproven": ("? not signed" if cell.signature == UNSIGNED else "? unproven", " warn"),
+        "broken": ("≠ bad signature", " bad"),
+    }.get(cell.doubt or "", ("approved", ""))
+    link = _link(cell.approval, f'<span aria-hidden="true">{short}</span>{_hidden(said)}')
+    return f'<span class="meta{colour}" title="{said}">{link}</span>'
+
+
+def _hidden(said: str) -> str:
+    return f'<span class="hidden">{said}</span>'
 
 
 def _stream(board: Board) -> str:
@@ -226,17 +238,17 @@ def _value(term: str, value: float) -> str:
 
 def _events(row: Row) -> str:
     name = row.version or f"commit {row.commit[:9]}"
-    events: Iterable[Event] = reversed(row.events)
+    events = (_event(event, row.signatures.get(event)) for event in reversed(row.events))
     return (
         f'<details id="v-{row.commit[:12]}"><summary>{escape(name)}:'
         f" {view.count(len(row.events), 'event')}</summary>"
-        f"<ol>{''.join(map(_event, events))}</ol></details>"
+        f"<ol>{''.join(events)}</ol></details>"
     )
 
 
-def _event(event: Event) -> str:
+def _event(event: Event, signature: str | None) -> str:
     anchor, at = _anchor(event), _time(event.at, "%Y-%m-%d %H:%M:%S")
-    signed = ", signed" if event.envelope else ""
+    signed = f", {escape(signature)}" if signature else ""
     forced = ", FORCED" if event.forced else ""
     said = f"{escape(event.stage)} {escape(event.event)} by {escape(who(event.by))}{signed}{forced}"
     return (

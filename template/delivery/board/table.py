@@ -11,15 +11,12 @@ from ..config import Config
 from ..environments.places import Place, places
 from ..project import Project
 from ..view import who
-from . import metrics
+from . import DAYS, ROWS, metrics
 from .history import Cell, Row, commit_of, rows
 from .metrics import Change, Figures, Spread
 from .stream import Stream, stream
 
-DAYS = 91
 WEEKS = 13
-ROWS = 20
-PORT = 8300  # where it is served
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def make(project: Project, count: int = ROWS, ask: bool = True) -> Board:
         count: how many versions it shows.
         ask: whether the environments are asked what they run.
     """
-    with project.ledger.held() as ledger:
+    with project.ledger.held(project.names) as ledger:
         project = replace(project, ledger=ledger)
         head, now = project.git.head(), datetime.now(UTC)
         place = (project.config.environments or ("the index",))[-1]
@@ -143,6 +140,7 @@ SIGNS = {
     "↩": "rolled back",
     "⊘": "revoked",
     "?": "approval not signed",
+    "≠": "approval whose signature does not hold",
 }
 
 
@@ -154,7 +152,7 @@ def signs(cell: Cell) -> str:
         + verdict
         + ("!" if cell.forced else "")
         + ("↩" if cell.undone else "")
-        + ("?" if cell.approval and not cell.approval.envelope else "")
+        + {"unproven": "?", "broken": "≠"}.get(cell.doubt or "", "")
     )
 
 
@@ -186,6 +184,8 @@ def text(board: Board) -> str:
             behind = f", {view.count(place.behind, 'commit')} behind" if place.behind else ""
             by = f"since {view.moment(place.live.at)} by {view.line(who(place.live.by))}"
             lines.append(f"{place.name}: {view.line(str(place.live.version))} {by}{behind}")
+        if place.drift:
+            lines.append("  " + view.paint(view.line(place.drifted), "red"))
     slowest = board.stream.slowest
     if slowest:
         spent = f"waits {view.took(slowest.wait)}, takes {view.took(slowest.run)}"

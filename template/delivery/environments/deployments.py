@@ -100,19 +100,22 @@ def _put(
     print(f"{chosen.version} is live in {name}: {_url(hosts)}")
 
 
-def rollback(project: Project, name: str, wanted: str | None, reason: str | None) -> None:
+def rollback(
+    project: Project, name: str, wanted: str | None, force: bool, reason: str | None
+) -> None:
     """Make the release before the live one live again, and record both sides of it.
 
     Raises:
+        Refused: that release was revoked, and it was not forced.
         DeliveryError: there is nothing to go back to, or a host failed.
     """
     stage = project.config.stage_of(name)
     project.ledger.sync()
-    version, left = None, project.live(name)
-    if wanted:
-        target = project.named(wanted)
-        version = target.version
-        gate.refuse_revoked(project.config, project.ledger, stage, target.commit, target.sha256)
+    left = project.live(name)
+    version = project.named(wanted).version if wanted else None
+    refusal = _revoked(project, name, wanted)
+    if refusal and not force:
+        raise Refused(refusal)
     hosts = playbooks.rollback(project.config, name, version, event.author(project.git))
     told = next(iter(hosts.values()))
     # The hosts know what they had before this ledger began.
@@ -127,9 +130,40 @@ def rollback(project: Project, name: str, wanted: str | None, reason: str | None
         now,
         **_where(name, hosts),
         reason=reason or "rollback",
+        forced=bool(refusal),
         code=gate.code(project.git),
     )
     print(f"{told['version']} is live in {name} again: {_url(hosts)}")
+
+
+def _revoked(project: Project, name: str, wanted: str | None) -> str | None:
+    """Return why a rollback would go to what was revoked, and the way out; None when it does not.
+
+    Args:
+        project: the project.
+        name: the environment.
+        wanted: the artifact to go back to; None: the release before the live one.
+    """
+    revoked = {str(e.version): e for e in project.ledger.events(event=("revoked",))}
+    if wanted:
+        target, earlier = project.named(wanted).version, list[str]()
+    else:
+        stage = project.config.stage_of(name).name
+        past = project.ledger.events(event=("deployed",), stage=stage) if revoked else []
+        if not any(str(event.version) in revoked for event in past):
+            return None  # which saves the question, and a second
+        hosts = playbooks.look(project.config, name).values()
+        told = [host["earlier"] for host in hosts if host.get("earlier")]
+        target = next((versions[0] for versions in told if versions[0] in revoked), "")
+        earlier = [v for v in [*told, []][0] if all(v in versions for versions in told)]
+    if target not in revoked:
+        return None
+    again = f"python -m delivery rollback {name}"
+    good = next((v for v in earlier if v not in revoked), None)
+    way_out = f"{again} --to {good}" if good else "commit a fix"
+    insist = f"{again}{f' --to {target}' if wanted else ''} --force --reason '…'"
+    why = gate.said_by(revoked[target])
+    return f"{target} was revoked by {why}: {way_out}, or insist: {insist}"
 
 
 def stop(project: Project, names: list[str], remove: bool) -> None:

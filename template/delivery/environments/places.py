@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .. import view
 from ..config import Stage
 from ..errors import Refused
 from ..ledger.event import Event
+from ..ledger.signature import Reader
 from ..pipeline import gate
 from ..project import Project
 from . import playbooks
@@ -43,6 +45,9 @@ class Place:
         answers: what it says of itself: ``yes``, ``no`` when nothing answers, or another version;
             None when it was not asked.
         next: what comes next; None when nothing newer was built.
+        drift: the drift that was found there after the last deployment, if any.
+        approval: the approval that what is live was deployed with, if there was one.
+        signature: what there is to say of that approval's signature.
     """
 
     name: str
@@ -51,11 +56,20 @@ class Place:
     behind: int | None
     answers: str | None
     next: Next | None
+    drift: Event | None = None
+    approval: Event | None = None
+    signature: str = ""
 
     @property
     def good(self) -> bool:
         """Whether nothing is known to be other than the ledger says."""
-        return self.answers in (None, "yes")
+        return self.answers in (None, "yes") and self.drift is None
+
+    @property
+    def drifted(self) -> str:
+        """What is said of the drift; empty without one."""
+        found = self.drift
+        return f"drift, found {view.moment(found.at)}: {found.reason}" if found else ""
 
     def told(self) -> dict[str, Any]:
         """Return the environment for JSON."""
@@ -73,8 +87,17 @@ class Place:
             "hosts": list(live.hosts) if live else [],
             "answers": self.answers,
             "behind": self.behind,
+            "drift": _drift(self.drift),
+            "approved_by": self.approval.by if self.approval else None,
+            "approval_signature": self.signature or None,
             "next": vars(self.next) if self.next else None,
         }
+
+
+def _drift(found: Event | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {"at": found.at, "by": found.by, "hosts": list(found.hosts), "reason": found.reason}
 
 
 def places(project: Project, head: str, ask: bool = True) -> list[Place]:
@@ -87,8 +110,11 @@ def places(project: Project, head: str, ask: bool = True) -> list[Place]:
     """
     found = []
     built = project.ledger.events(event=("built",), newest=CANDIDATES)[::-1]
+    reader = Reader(project.git, project.config.remote)
     for name in project.config.environments:
         stage, live = project.config.stage_of(name), project.live(name)
+        last = project.ledger.events(event=("deployed", "drift"), stage=stage.name, newest=1)
+        approval = _approval(project, stage, live) if live else None
         found.append(
             Place(
                 name,
@@ -97,6 +123,9 @@ def places(project: Project, head: str, ask: bool = True) -> list[Place]:
                 project.git.behind(live.commit, head) if live else None,
                 _answers(live) if live and live.url and ask else None,
                 _next(project, stage, live, built),
+                last[0] if last and last[0].event == "drift" else None,
+                approval,
+                reader.says(approval) if approval else "",
             )
         )
     return found
@@ -107,6 +136,19 @@ def _answers(live: Event) -> str:
     if said is None:
         return "no"
     return "yes" if said.get("sha256") == live.sha256 else f"as {said.get('version')}"
+
+
+def _approval(project: Project, stage: Stage, live: Event) -> Event | None:
+    """Return the last approval of what is live from before it was deployed."""
+    given = [
+        event
+        for event in project.ledger.past(live.commit)
+        if event.event == "approved"
+        and event.stage == stage.name
+        and event.sha256 == live.sha256
+        and event.when <= live.when
+    ]
+    return given[-1] if given else None
 
 
 def _next(

@@ -7,8 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +82,9 @@ def look(config: Config, environment: str) -> dict[str, Any]:
     """Return what is live on each host of an environment, and change nothing there.
 
     Returns:
-        By host ``version``, ``sha256`` and ``url`` of what its journal calls live, and ``changed``:
-        whether it runs. A host that cannot be asked is not ``ok``, and has a ``reason``.
+        By host ``version``, ``sha256`` and ``url`` of what its journal calls live, ``earlier``: the
+        versions that were live before and are installed, newest first, and ``changed``: whether it
+        runs. A host that cannot be asked is not ``ok``, and has a ``reason``.
 
     Raises:
         DeliveryError: no host said anything.
@@ -95,12 +94,14 @@ def look(config: Config, environment: str) -> dict[str, Any]:
 
 def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:
     """Return what ``/version`` says at ``url``; None when nothing answers in ``seconds``."""
+    import urllib.request  # slow to load, and not every command asks
+
     # No proxy: a pipeline asks its environments directly.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{url.rstrip('/')}/version", timeout=seconds) as answer:
             said = json.load(answer)
-    except (OSError, ValueError, urllib.error.URLError):
+    except (OSError, ValueError):  # urllib.error.URLError is an OSError
         return None
     return said if isinstance(said, dict) else None
 

@@ -33,10 +33,11 @@ class Chain:
     Args:
         git: the repository.
         remote: the remote it is shared through; empty: it is not shared.
+        push: whether the remote takes it from here; if not, it is only fetched.
     """
 
-    def __init__(self, git: Git, remote: str = "") -> None:
-        self.git, self.remote = git, remote
+    def __init__(self, git: Git, remote: str = "", push: bool = True) -> None:
+        self.git, self.remote, self.push = git, remote, push
         self.seen = f"refs/delivery/remotes/{remote}"  # the remote's chain when it was last asked
         self._met, self._took = -math.inf, 0.0  # when others were met last, and how long it took
 
@@ -109,7 +110,7 @@ class Chain:
             DeliveryError: the remote cannot be reached, does not take the ledger, or has another
                 history than it had.
         """
-        if not self.remote:
+        if not self.remote or (made and not self.push):
             return
         if time.monotonic() - self._met < CONTEST:
             # Who won has the shortest way to win again: let those who lost go first.
@@ -170,7 +171,7 @@ class Chain:
                 return False
             self._met = time.monotonic() if ours else self._met
             ours = both
-        if ours is None or ours == theirs:
+        if ours is None or ours == theirs or not self.push:
             return True
         problem = self._pushed(ours)
         self._took = min(time.monotonic() - started, 0.5)

@@ -33,6 +33,7 @@ EVENTS = (
     "revoked",
     "rolled-back",
     "drift",
+    "pruned",
 )
 EVERYWHERE = "everywhere"  # the stage of what concerns an artifact wherever it is: revoked
 PATH = re.compile(

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ..errors import DeliveryError, UsageError
 from ..git import Git
-from .event import PAYLOAD, email
+from .event import PAYLOAD, Event, email
 
 NAMESPACE = "delivery@walking-skeleton"  # a signature made for something else says nothing here
 FILE = "delivery/allowed_signers"
 ARMOR = "-----{} SSH SIGNATURE-----"
+SIGNED, UNSIGNED, BROKEN = "signed by ", "not signed", "signature does not hold"
 SETUP = "git config gpg.format ssh && git config user.signingkey ~/.ssh/id_ed25519.pub"
 
 
@@ -72,6 +75,45 @@ class Signers:
             return tuple(name for name, done in good.items() if done.returncode == 0)
 
 
+class Reader:
+    """Says whether signatures hold, to who looks at them; what decides asks `Signers` itself.
+
+    Args:
+        git: the repository.
+        remote: the remote whose default branch tells who may sign.
+    """
+
+    def __init__(self, git: Git, remote: str) -> None:
+        self._git, self._remote = git, remote
+        self._said: dict[str, str] = {}
+
+    def says(self, event: Event) -> str:
+        """Return ``signed by NAME``, ``not signed``, ``signature does not hold``, or what else."""
+        if event.envelope is None:
+            return UNSIGNED
+        if event.envelope not in self._said:
+            try:
+                self._said[event.envelope] = self._read(event.envelope, event.by)
+            except UsageError as error:
+                self._said[event.envelope] = f"signature not checked: {error}"
+        return self._said[event.envelope]
+
+    def _read(self, envelope: str, by: str) -> str:
+        if self._signers.text is None:
+            return f"signed, and there is no {FILE}" if intact(envelope) else BROKEN
+        names = self._signers.names(envelope, by)
+        return SIGNED + ", ".join(names) if names else BROKEN
+
+    @cached_property
+    def _signers(self) -> Signers:
+        try:
+            return Signers.find(self._git, self._remote)
+        except UsageError:
+            raise
+        except DeliveryError:  # out of reach: as this clone knows them
+            return Signers.find(self._git, "")
+
+
 def intact(envelope: str) -> bool:
     """Return whether an envelope holds what was signed, whoever did."""
     with _opened(envelope) as (signed, armored):
@@ -94,8 +136,13 @@ def _opened(envelope: str) -> Iterator[tuple[bytes, Path]]:
         yield signed, armored
 
 
-def sign(git: Git, statement: str) -> str | None:
+def sign(git: Git, statement: str, ask: bool = True) -> str | None:
     """Return ``statement`` in an envelope signed with the key git signs commits with.
+
+    Args:
+        git: the repository, whose settings name the key.
+        statement: an in-toto Statement.
+        ask: whether a person may be asked for the key's passphrase.
 
     Returns:
         The envelope; None when git is not set up to sign with an SSH key.
@@ -113,9 +160,8 @@ def sign(git: Git, statement: str) -> str | None:
             public.write_text(literal + "\n")
         else:
             public = Path(key).expanduser()
-        done = _keygen(
-            "sign", "-f", str(public), "-n", NAMESPACE, data=_encoded(statement.encode())
-        )
+        to_sign = _encoded(statement.encode())
+        done = _keygen("sign", "-f", str(public), "-n", NAMESPACE, data=to_sign, ask=ask)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise DeliveryError(f"{key} does not sign ({said[-1]}): look at git config user.signingkey")
@@ -131,11 +177,18 @@ def _encoded(payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(PAYLOAD), PAYLOAD.encode(), len(payload), payload)
 
 
-def _keygen(what: str, *args: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def _keygen(
+    what: str, *args: str, data: bytes = b"", ask: bool = True
+) -> subprocess.CompletedProcess[bytes]:
     if shutil.which("ssh-keygen") is None:
         raise UsageError("ssh-keygen is not installed: apt-get install openssh-client")
     return subprocess.run(
-        ["ssh-keygen", "-Y", what, *args], input=data, capture_output=True, check=False
+        ["ssh-keygen", "-Y", what, *args],
+        input=data,
+        capture_output=True,
+        check=False,
+        env=None if ask else {**os.environ, "SSH_ASKPASS_REQUIRE": "never"},
+        start_new_session=not ask,  # without a terminal there is nobody to ask
     )
 
 

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 
 from ..errors import UsageError
 from ..git import Git
+from . import carried
 from .chain import REF, SKEW, Chain, no_ledger
 from .event import EVENTS, Event, login
 from .listing import Entry, Listing
@@ -28,15 +30,21 @@ class Ledger:
     Args:
         git: the repository.
         remote: the remote the ledger is shared through; empty: it is not shared.
+        push: whether it is pushed there; if not, what is appended is carried on as files, too.
+        tested: the stages whose events may come in as such files, see `carried`.
     """
 
-    def __init__(self, git: Git, remote: str = "") -> None:
-        self.git, self.remote = git, remote
-        self.chain = Chain(git, remote)
+    def __init__(
+        self, git: Git, remote: str = "", push: bool = True, tested: Collection[str] = ()
+    ) -> None:
+        self.git, self.remote, self.push, self.tested = git, remote, push, tested
+        self.chain = Chain(git, remote, push)
         self._objects: Objects | None = None
+        self._kept: Path | None = None
         # What was read, by its hash, so that it is read and understood once.
         self._trees: dict[str, bytes] = {}
         self._events: dict[str, Event | None] = {}
+        self._pasts: dict[tuple[str, str], list[Event]] = {}
         if remote and not git.ok("remote", "get-url", remote):
             raise UsageError(
                 f"delivery.toml [ledger]: there is no git remote {remote!r}: git remote add"
@@ -50,27 +58,32 @@ class Ledger:
             DeliveryError: the ref kept changing, or the remote does not take it; the event is then
                 on the local ref and is shared by the next append or ``sync``.
         """
-        written = event
+        written, made_of = event, dict[str, bytes]()
 
         def files(tip: str | None) -> dict[str, bytes]:
-            nonlocal written
+            nonlocal written, made_of
             if not event.envelope:  # what is signed cannot be told another time
                 written = replace(event, at=self._after(tip, event))
-            return {written.path(): written.body().encode()}
+            made_of = {written.path(): written.body().encode()}
+            return made_of
 
         by = self._by()
         made = self.chain.add(files, f"{event.stage} {event.event}", by)
+        if not self.push:
+            carried.keep(self.git.root, made_of)
         self.chain.share(by, made)
         return written
 
     def sync(self) -> None:
-        """Bring the local ledger and the remote's together; without a remote, do nothing.
+        """Bring the local ledger and the remote's together, and what was carried here.
 
         Raises:
             DeliveryError: the remote cannot be reached, does not take the ledger, or has rewritten
                 it.
         """
-        self.chain.share(self._by())
+        by = self._by()
+        carried.take_in(self.chain, self.tested, by)
+        self.chain.share(by)
 
     def after(self, event: Event) -> str:
         """Return when ``event`` is to be said to happen: as it says, but after all that is known.
@@ -97,14 +110,19 @@ class Ledger:
         return self.git.identity() or login()
 
     @contextmanager
-    def held(self) -> Iterator[Ledger]:
-        """Yield this ledger for questions: one git process answers all of them."""
+    def held(self, kept: Path | None = None) -> Iterator[Ledger]:
+        """Yield this ledger for questions: one git process answers all of them.
+
+        Args:
+            kept: a folder that may keep the names of months that are over (see `Listing`), for who
+                only wants to know; what decides reads the ledger itself.
+        """
         if self._objects:
             yield self
             return
         with Objects(self.git) as objects:
             held = copy.copy(self)
-            held._objects = objects
+            held._objects, held._kept, held._pasts = objects, kept, {}
             yield held
 
     def events(
@@ -131,6 +149,14 @@ class Ledger:
             found = (e for e in held.read(names) if about is None or about in (e.commit, e.sha256))
             return list(islice(found, newest))[::-1]
 
+    def past(self, commit: str) -> list[Event]:
+        """Return what happened to a commit, by its full hash, and to its artifact, oldest first."""
+        with self.held() as held:
+            key = (held._root() or "", commit)
+            if key not in self._pasts:
+                self._pasts[key] = held.events(about=commit)
+            return self._pasts[key]
+
     def names(
         self,
         *,
@@ -146,14 +172,21 @@ class Ledger:
             about: only those about a commit or a sha256 that begins with these twelve digits.
         """
         assert self._objects
+        root = self._root()
+        if root is None:
+            return iter(())
+        listing = Listing(self._objects, root, self._trees, self._kept)
+        return listing.newest_first(event=event, stage=stage, about=about)
+
+    def _root(self) -> str | None:
+        """Return the hash of the newest tree; None when nothing has been appended yet."""
+        assert self._objects
         tip = self._objects.one(REF)
         if tip is None:
-            return iter(())
+            return None
         if tip.kind != "commit":
             raise UsageError(no_ledger(REF))
-        root = tip.body.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
-        listing = Listing(self._objects, root, self._trees)
-        return listing.newest_first(event=event, stage=stage, about=about)
+        return tip.body.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
 
     def read(self, names: Iterable[Entry]) -> Iterator[Event]:
         """Yield the events of these files, in the same order; the ledger has to be held."""

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ..artifact import provenance
+from ..errors import DeliveryError, Refused
 from ..project import Project
 from .chain import REF, Chain
 from .event import PATH, Event
@@ -42,6 +44,7 @@ def verify(project: Project, as_json: bool) -> int:
     if chain.tip():
         found.problems += _history(chain)
         found.problems += _records(project, found)
+        found.problems += _provenance(project, found.notes)
     if as_json:
         print(json.dumps(vars(found), indent=2, ensure_ascii=False))
     else:
@@ -112,6 +115,37 @@ def _records(project: Project, found: Report) -> Iterator[str]:
             yield f"{path} has a bad signature: it is not what was signed"
         elif signers.text is not None and not signers.names(event.envelope, event.by):
             found.notes.append(f"{path} is signed by nobody in {FILE} of {signers.branch}")
+
+
+def _provenance(project: Project, notes: list[str]) -> Iterator[str]:
+    """Yield what is wrong with the provenance of what is live, and of this commit's artifact."""
+    live = filter(None, map(project.live, project.config.environments))
+    found = {project.artifact(event.sha256) for event in live} | {project.artifact()}
+    signers: Signers | None = None
+    for artifact in sorted(filter(None, found), key=lambda artifact: artifact.wheel):
+        try:
+            place = project.papers(artifact).get("provenance")
+        except Refused as error:
+            yield str(error)
+            continue
+        except DeliveryError as error:
+            notes.append(str(error))
+            continue
+        if place is None:  # built before there were papers
+            continue
+        text = place.read_text(encoding="utf-8")
+        if artifact.sha256 not in provenance.subjects(text):
+            yield f"{place.name} is no provenance of {artifact.wheel}"
+            continue
+        signers = signers or Signers.find(project.git, project.config.remote)
+        built = project.ledger.events(event=("built",), about=artifact.sha256, newest=1)[-1]
+        if "payload" not in json.loads(text):
+            if signers.text is not None:
+                notes.append(f"{place.name} is not signed, and {signers.branch} has {FILE}")
+        elif not intact(text):
+            yield f"{place.name} has a bad signature: it is not what was signed"
+        elif signers.text is not None and not signers.names(text, built.by):
+            notes.append(f"{place.name} is signed by nobody in {FILE} of {signers.branch}")
 
 
 def _told(path: str) -> str:

@@ -67,9 +67,12 @@ def wrong(config: Config, git: Git, stage: Stage, event: Event, commit: str) -> 
 
 
 def _four_eyes(git: Git, names: set[str], commit: str) -> str | None:
+    # Who puts another's name on a commit still is its committer.
     if not git.ok("cat-file", "-e", f"{commit}^{{commit}}"):
         return f"cannot be told from one by the author: commit {commit[:9]} is not here: git fetch"
-    author = git.text("show", "--no-patch", "--format=%ae%n%an", commit).splitlines()
-    if {name.casefold() for name in names} & {name.casefold() for name in author}:
-        return f"is by the author of the commit, {author[-1]}, and four_eyes asks for another one"
+    told = git.text("show", "--no-patch", "--format=%ae%n%an%n%ce%n%cn", commit).splitlines()
+    folded = {name.casefold() for name in names}
+    for role, address, name in (("author", *told[:2]), ("committer", *told[2:])):
+        if folded & {address.casefold(), name.casefold()}:
+            return f"is by the {role} of the commit, {name}, and four_eyes asks for another one"
     return None

@@ -18,12 +18,14 @@ from . import approval, gate
 LATER = ("approval", "rolled-back", "same-code")
 
 
-def approve(project: Project, name: str, environment: str | None, reason: str | None) -> None:
+def approve(
+    project: Project, name: str | None, environment: str | None, reason: str | None
+) -> None:
     """Approve an artifact for an environment, signed if git is set up to sign with an SSH key.
 
     Args:
         project: the project.
-        name: the artifact, see `Project.named`.
+        name: the artifact, see `Project.named`; default: the commit's own.
         environment: where it may go; default: the one whose stage asks for an approval.
         reason: why; the ledger keeps it.
 
@@ -33,7 +35,7 @@ def approve(project: Project, name: str, environment: str | None, reason: str | 
     """
     stage = _asking(project, environment)
     project.ledger.sync()
-    artifact = project.named(name)
+    artifact = project.named(name or project.git.head())
     for rule, said in _held(project, stage, artifact):
         if rule not in LATER:
             raise Refused(said)

@@ -50,17 +50,6 @@ def verdict(
     return last.event if last else None
 
 
-def refuse_revoked(config: Config, ledger: Ledger, stage: Stage, commit: str, sha256: str) -> None:
-    """Refuse what was revoked, and nothing else: an artifact that was live may be again.
-
-    Raises:
-        Refused: it was revoked.
-    """
-    said = _revoked(Case(config, ledger, stage, commit, sha256))
-    if said:
-        raise Refused(said)
-
-
 def code(git: Git) -> str | None:
     """Return the tree of ``delivery/``, which deploys; None when it is not what is committed."""
     if git.text("status", "--porcelain", "--", "delivery"):
@@ -81,7 +70,7 @@ class Case:
     @cached_property
     def past(self) -> list[Event]:
         """What happened to the commit and its artifact, oldest first."""
-        return self.ledger.events(about=self.commit)
+        return self.ledger.past(self.commit)
 
     @property
     def name(self) -> str:
@@ -172,7 +161,7 @@ def _revoked(case: Case) -> str | None:
     gone = case.last("revoked")
     if gone is None or not case.stage.artifact:
         return None
-    return f"{case.name} was revoked by {_why(gone)}: commit a fix{case.insist}"
+    return f"{case.name} was revoked by {said_by(gone)}: commit a fix{case.insist}"
 
 
 def _rolled_back(case: Case) -> str | None:
@@ -182,8 +171,8 @@ def _rolled_back(case: Case) -> str | None:
     if case.stage.approval and _approval(case, last) is None:
         return None
     return (
-        f"{case.name} was rolled back from {case.stage.environment} by {_why(last)}: commit a fix"
-        f"{case.insist}"
+        f"{case.name} was rolled back from {case.stage.environment} by {said_by(last)}:"
+        f" commit a fix{case.insist}"
     )
 
 
@@ -229,7 +218,8 @@ def _approval(case: Case, about: Event) -> str | None:
     return approval.missing(case.config, case.ledger.git, case.stage, about, case.past)
 
 
-def _why(event: Event) -> str:
+def said_by(event: Event) -> str:
+    """Return by whom something was done, and why."""
     return f"{event.by}{f' ({event.reason})' if event.reason else ''}"
 
 

@@ -57,10 +57,8 @@ def kinds(root: Path) -> list[str]:
     return [path.split(".")[2] for path in sorted(listed.splitlines())]
 
 
-def test_a_host_with_another_release_or_none_that_runs_is_drift(
-    hosts: dict[str, Site], tmp_path: Path
-) -> None:
-    root = tmp_path / "project"
+def project(root: Path, hosts: dict[str, Site]) -> None:
+    """Make a project whose production is these hosts."""
     shutil.copytree(DELIVERY, root / "delivery", ignore=shutil.ignore_patterns("inventories"))
     (root / "pyproject.toml").write_text(f'[project]\nname = "{NAME}"\n')
     (root / "delivery.toml").write_text(TOML)
@@ -76,6 +74,13 @@ def test_a_host_with_another_release_or_none_that_runs_is_drift(
     }
     inventory.write_text(json.dumps({"service": {"hosts": told}}))
     subprocess.run(["git", "init", "--quiet", root], check=True)
+
+
+def test_a_host_with_another_release_or_none_that_runs_is_drift(
+    hosts: dict[str, Site], tmp_path: Path
+) -> None:
+    root = tmp_path / "project"
+    project(root, hosts)
     one = hosts["a"].wheel("1.0").sha256
     recorded = delivery(root, "-c", DEPLOYED, "1.0", one, COMMIT)
     assert recorded.returncode == 0, recorded.stderr

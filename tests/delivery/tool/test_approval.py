@@ -221,6 +221,19 @@ def test_the_author_does_not_approve_with_four_eyes(people: People) -> None:
     assert "is by the author of the commit" in done.stderr
 
 
+def test_who_commits_in_the_name_of_somebody_else_does_not_approve_it(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Eve")
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "eve@example.org")
+    people.become(GRACE)
+    people.story.commit()
+    people.story.accept()
+    done = people.story.toy.delivery("approve", people.story.version)
+    assert done.returncode == 3
+    assert "is by the committer of the commit, Grace, and four_eyes asks" in done.stderr
+
+
 def test_an_approval_does_not_hold_for_ever(people: People) -> None:
     story = people.story
     given = approved(story)

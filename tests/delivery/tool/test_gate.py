@@ -232,7 +232,7 @@ def test_nobody_rolls_back_to_what_was_revoked(story: Story) -> None:
 
     story.toy.delivery("revoke", story.version)
     with pytest.raises(Refused, match="was revoked by"):
-        deployments.rollback(story.project, "production", story.version, None)
+        deployments.rollback(story.project, "production", story.version, False, None)
 
 
 def test_a_shut_gate_is_status_3_and_one_sentence(story: Story) -> None:
@@ -279,3 +279,25 @@ def test_a_tool_that_is_asked_about_nothing_new_writes_nothing(story: Story) -> 
     before = story.toy.git("rev-parse", "refs/delivery/ledger")
     story.toy.delivery("why", story.version)
     assert story.toy.git("rev-parse", "refs/delivery/ledger") == before
+
+
+def test_what_was_deployed_again_since_is_rolled_back_no_more(story: Story) -> None:
+    story.deploy("production")
+    story.tell("rolled-back", "production", environment="production")
+    assert set(story.held()) == {"rolled-back"}
+    story.deploy("production", forced=True, reason="the cause was elsewhere")
+    assert story.held() == {}
+
+
+def test_a_rollback_from_one_environment_holds_nothing_back_from_another(story: Story) -> None:
+    story.deploy("production")
+    story.tell("rolled-back", "production", environment="production")
+    assert story.held("acceptance") == {}
+
+
+def test_it_is_deployed_by_the_inventory_that_was_accepted(story: Story) -> None:
+    folder = story.toy.root / "delivery" / "inventories" / "production"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "more.yml").write_text("service:\n  vars:\n    service_keep: 9\n")
+    story.toy.commit()
+    assert "by other code or inventories" in story.held()["same-code"]

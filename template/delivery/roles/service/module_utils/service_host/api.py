@@ -207,12 +207,15 @@ class Request:
         """Say what is live now."""
         state = self.journal.state()
         marker = release.marker(self.layout, state.live) or {}
+        there = release.complete(self.layout)
+        earlier = (e.version for e in reversed(state.stack[:-1]) if e.version in there)
         return {
             "url": self.parameters["url"],
             "version": state.live.version if state.live else None,
             "sha256": state.live.sha256 if state.live else None,
             "commit": marker.get("commit"),
             "previous": state.previous.version if state.previous else None,
+            "earlier": list(dict.fromkeys(earlier)),
             "migrated": False,
             "seconds": {},
         }

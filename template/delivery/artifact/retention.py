@@ -1,0 +1,90 @@
+"""Which artifacts the index may lose, and taking them away: the ledger keeps what they were."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from ..config import Retention
+from ..git import Git
+from ..ledger.event import EVERYWHERE, Event
+from ..project import Project
+
+PLAIN = re.compile(r"((?!\.dev)[^+])*")  # a version that counts no commits since a tag
+
+
+def prune(project: Project, remove: bool) -> None:
+    """Name the artifacts that the index may lose by the rule of ``[retention]``; remove them.
+
+    Args:
+        project: the project.
+        remove: whether to take them away; otherwise it is only told what would go.
+
+    Raises:
+        DeliveryError: the remote of the ledger cannot be reached, so that nobody knows what is
+            live; or the index cannot be read or written.
+    """
+    project.ledger.sync()
+    index, name, rule = project.config.index, project.config.name, project.config.retention
+    there = index.wheels(name)
+    # As it was built last: what was removed may have been built and published again.
+    built = {e.wheel: e for e in project.ledger.events(event=("built",)) if e.wheel in there}
+    deployed = project.ledger.events(event=("deployed",))
+    stay = kept(rule, built.values(), deployed, tagged(project.git), datetime.now(UTC))
+    old = [e for e in built.values() if e.sha256 not in stay]
+    for about in old:
+        artifact = project.artifact(about.sha256)
+        if remove and artifact:
+            index.remove(name, artifact.wheel)
+            reason = f"older than the newest {rule.newest}, not live within {rule.days:g} days"
+            project.record("pruned", EVERYWHERE, artifact, reason=reason)
+        print(f"{about.version}, built {about.when.astimezone():%Y-%m-%d}")
+    done = "went" if remove else "may go" if old else "may go: nothing is old enough"
+    how = ": python -m delivery prune --remove" if old and not remove else ""
+    print(f"{len(old)} of {len(there)} wheels in {index} {done}{how}")
+    if unknown := there - built.keys():
+        print(f"{len(unknown)} are not in this ledger, and stay")
+
+
+def kept(
+    rule: Retention,
+    built: Iterable[Event],
+    deployed: Iterable[Event],
+    tags: set[str],
+    moment: datetime,
+) -> set[str | None]:
+    """Return the sha256 of each artifact that stays.
+
+    Args:
+        rule: how many, and for how long.
+        built: that artifacts were built.
+        deployed: all that was deployed, oldest first.
+        tags: the commits that have a tag.
+        moment: now.
+    """
+    known = sorted(built, key=lambda built: built.when)
+    stay = {event.sha256 for event in known[-rule.newest :]}
+    # Only a tag gives a plain version, even where this clone does not have the tag.
+    stay |= {e.sha256 for e in known if e.commit in tags or PLAIN.fullmatch(str(e.version))}
+    start = moment - timedelta(days=rule.days)
+    runs: dict[str | None, list[Event]] = {}
+    for e in deployed:
+        runs.setdefault(e.environment, []).append(e)
+    for past in runs.values():
+        stay |= {e.sha256 for e in past[-1:] + _before(past)}
+        # It ran until the next one came.
+        ended = zip(past, past[1:])
+        stay |= {e.sha256 for e, following in ended if following.when >= start}
+    return stay
+
+
+def _before(past: list[Event]) -> list[Event]:
+    """Return the last deployment of another artifact than the live one: a rollback goes there."""
+    return [e for e in past if e.sha256 != past[-1].sha256][-1:]
+
+
+def tagged(git: Git) -> set[str]:
+    """Return the commits that have a tag."""
+    told = git.text("for-each-ref", "--format=%(objectname) %(*objectname)", "refs/tags")
+    return set(told.split())

@@ -1,0 +1,159 @@
+"""What the builders in ``master.cfg`` are put together from."""
+
+from pathlib import Path
+
+from buildbot.plugins import steps, util
+from buildbot.www.authz.roles import RolesFromBase
+from delivery.ci import buildbot
+
+TAR = ".delivery/handed-on.tar"  # git ignores it there
+REVISION = "%(prop:got_revision)s"
+
+
+def told(**more):
+    """Tell a command who acts, and through what: the ledger wants to know."""
+
+    @util.renderer
+    def environment(properties):
+        authors = properties.getBuild().blamelist()
+        by = buildbot.actor(properties.getProperty("owner"), authors)
+        about = {"DELIVERY_BY": by, "DELIVERY_VIA": "buildbot", "DELIVERY_LEDGER_REMOTE": "origin"}
+        return {"CI": "true", **about, **more}
+
+    return environment
+
+
+def shell(name, *command, minutes=10, **options):
+    """Return a step that runs a command; a cancelled one has half a minute to say so."""
+    always = {"haltOnFailure": True, "logEnviron": False, "sigtermTime": 30}
+    options = {"env": told(), "maxTime": 60 * minutes, **always, **options}
+    return steps.ShellCommand(name=name, command=[*command], **options)
+
+
+def delivery(*arguments, **options):
+    """Return a step that runs ``python -m delivery``."""
+    name = arguments[1] if arguments[0] == "run" else arguments[0]
+    return shell(name, "python3", "-m", "delivery", *arguments, **options)
+
+
+def clone(repository):
+    """Return the steps that make a tree like that of a fresh clone, with all of the history."""
+    forget = "rm -rf dist .delivery/events; mkdir -p .delivery/events"
+    return [
+        # What git ignores stays: tox's environments.
+        steps.Git(
+            repository, mode="full", method="clean", tags=True, haltOnFailure=True, logEnviron=False
+        ),
+        shell("forget", "sh", "-c", f"{forget}; git update-ref -d refs/delivery/ledger"),
+    ]
+
+
+class Kept:
+    """What the jobs of a commit hand on to those after them, on the master, by the commit.
+
+    Args:
+        folder: where.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def of(self, step):
+        """Return the folder of a build's commit."""
+        return self.folder / step.getProperty("got_revision")
+
+    def taken(self):
+        """Return the steps that bring it into the tree, as long as it is kept."""
+        there = {"doStepIf": lambda step: self.of(step).exists(), "haltOnFailure": True}
+        tar = util.Interpolate(f"{self.folder}/{REVISION}.%(prop:buildername)s.tar")
+        pack = ["tar", "-cf", tar, "-C", util.Interpolate(f"{self.folder}/{REVISION}"), "."]
+        return [
+            steps.MasterShellCommand(name="pack", command=pack, **there),
+            steps.FileDownload(name="take", mastersrc=tar, workerdest=TAR, **there),
+            shell("unpack", "tar", "--no-same-owner", "-xf", TAR, **there),
+        ]
+
+    def handed_on(self, name, **options):
+        """Return the step that adds a folder of the tree."""
+        return steps.DirectoryUpload(
+            name=f"hand on {name}",
+            workersrc=name,
+            masterdest=util.Interpolate(f"{self.folder}/{REVISION}/{name}"),
+            haltOnFailure=True,
+            **options,
+        )
+
+    def red(self, step):
+        """Tell whether a job of the commit was red, so that none after it may share its events."""
+        mark = self.of(step) / "red"
+        if step.build.results not in (util.SUCCESS, util.WARNINGS):
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+        return mark.exists()
+
+    def forgotten(self):
+        """Return the step that forgets what was handed on two weeks ago."""
+        old = ["find", str(self.folder), "-mindepth", "1", "-maxdepth", "1", "-mtime", "+14"]
+        command = ["sh", "-c", 'mkdir -p "$2" && exec "$@" -exec rm -r {} +', "sh", *old]
+        return steps.MasterShellCommand(name="forget", command=command, haltOnFailure=True)
+
+
+class Ask(steps.BuildStep):
+    """Hand a commit on as if it had been pushed a moment ago, to be delivered."""
+
+    name = "ask"
+
+    async def run(self):
+        """Add the change."""
+        names = ("branch", "got_revision", "owner", "subject", "repository")
+        branch, revision, owner, subject, repository = map(self.getProperty, names)
+        about = {"author": owner, "comments": subject, "category": buildbot.ASKED, "src": "git"}
+        await self.master.data.updates.addChange(
+            branch=branch, revision=revision, repository=repository, files=[], **about
+        )
+        return util.SUCCESS
+
+
+class Approvers(RolesFromBase):
+    """Those who may press buttons; read anew whenever somebody does.
+
+    Args:
+        home: the master's folder.
+    """
+
+    def __init__(self, home: Path):
+        super().__init__()
+        self.home = home
+
+    def getRolesFromUser(self, userDetails):  # noqa: N802, N803  # Buildbot's name
+        """Return the role of somebody who has logged in."""
+        return ["approver"] if userDetails.get("username") in buildbot.approvers(self.home) else []
+
+
+class People(util.CustomAuth):
+    """Those of the file, by the hashes of their passwords; read anew at every log-in.
+
+    Args:
+        home: the master's folder.
+    """
+
+    def __init__(self, home: Path):
+        super().__init__()
+        self.home = home
+
+    def check_credentials(self, name, password):
+        """Return whether somebody is who they say."""
+        known = buildbot.people(self.home).get(name.decode(errors="replace"))
+        return known is not None and buildbot.fits(password.decode(errors="replace"), known)
+
+
+def why(properties):
+    """Return the options for the reason that was given with a button."""
+    reason = properties.getProperty("reason")
+    return ["--reason", reason] if reason else []
+
+
+def back(properties):
+    """Return the options for where a rollback goes to, and why."""
+    version = properties.getProperty("version")
+    return [*(["--to", version] if version else []), *why(properties)]

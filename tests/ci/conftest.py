@@ -1,0 +1,66 @@
+"""Projects for CI systems: rendered, committed, pushed to a bare repository."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+
+from tests.ci.sample import Sample, environment
+from tests.render.conftest import Render, default, render, template
+
+__all__ = ["Render", "default", "render", "template"]
+Begin = Callable[..., Sample]
+
+
+@pytest.fixture(scope="session")
+def slim(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
+    """Copies what CI files are made of, and nothing else: the stage table and what renders it."""
+    small = tmp_path_factory.mktemp("slim")
+    shutil.copy(template / "copier.yml", small)
+    (small / "template" / "delivery").mkdir(parents=True)
+    for path in (template / "template").iterdir():
+        if path.name in ("delivery.toml.jinja", "pyproject.toml.jinja"):
+            shutil.copy(path, small / "template")
+        elif " in ci " in path.name:
+            copy = shutil.copytree if path.is_dir() else shutil.copy
+            copy(path, small / "template" / path.name)
+    ci = Path("template", "delivery", "ci")
+    shutil.copytree(template / ci, small / ci)
+
+    def make(**answers: Any) -> Path:
+        folder = tmp_path_factory.mktemp("slim") / "project"
+        settings = copier.Settings()
+        copier.run_copy(str(small), folder, answers, defaults=True, quiet=True, settings=settings)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def begin(render: Render, tmp_path: Path) -> Begin:
+    """Returns a maker of a project on main, pushed, whose stages are stood in for.
+
+    Its arguments are answers; ``change`` may be a function that edits the project before that.
+    """
+
+    def make(change: Callable[[Sample], None] = lambda sample: None, **answers: Any) -> Sample:
+        sample = Sample(tmp_path, environment(tmp_path, shims=True))
+        rendered = render(**answers)
+        shutil.copytree(rendered, sample.root)
+        (sample.home / "bin").mkdir()
+        # Nothing is installed: what stands in for tox comes by PYTHONPATH.
+        (sample.root / "requirements" / "tools.txt").write_text("")
+        sample.git("init", "--quiet", "--initial-branch=main")
+        subprocess.run(["git", "init", "--quiet", "--bare", sample.origin], check=True)
+        sample.git("remote", "add", "origin", str(sample.origin))
+        change(sample)
+        sample.commit("Start")
+        return sample
+
+    return make

@@ -1,0 +1,142 @@
+"""A project that CI systems run here: its clone, the repository it is pushed to, its journal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from delivery.git import Git
+from delivery.ledger.event import Event
+from delivery.ledger.store import Ledger
+
+BIN = Path(sys.executable).parent
+SHIMS = Path(__file__).parent / "shims"
+TESTED = ("lint", "unit", "build", "integration", "docs", "security")
+STAGES = (*TESTED, "publish", "acceptance", "performance", "production")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A project, and a home of its own for the CI system that runs it.
+
+    Attributes:
+        home: where everything is that a run makes; the CI system's own files, too.
+        env: what a run has in its environment, and nothing of the caller's.
+    """
+
+    home: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """The clone somebody works in."""
+        return self.home / "work"
+
+    @property
+    def origin(self) -> Path:
+        """The bare repository."""
+        return self.home / "origin.git"
+
+    def git(self, *args: str) -> str:
+        """Run git in the clone."""
+        return subprocess.check_output(["git", *args], cwd=self.root, text=True).strip()
+
+    def commit(self, message: str = "Change", faults: str = "") -> str:
+        """Commit everything and push it to main; return the hash.
+
+        Args:
+            message: the commit's message.
+            faults: what goes wrong in its stages, see ``shims/tox.py``.
+        """
+        (self.root / "faults").write_text(faults)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        self.git("push", "--quiet", "origin", "HEAD")
+        return self.git("rev-parse", "HEAD")
+
+    def write(self) -> None:
+        """Render the CI files anew, as ``delivery.toml`` and the answers say."""
+        command = [sys.executable, "-m", "delivery", "ci", "--write"]
+        subprocess.run(command, cwd=self.root, check=True, capture_output=True)
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace text in a file; it has to be there."""
+        text = (self.root / path).read_text()
+        assert old in text, f"{path} does not have {old!r}"
+        (self.root / path).write_text(text.replace(old, new))
+
+    def journal(self, commit: str) -> list[str]:
+        """Return the stages that ran for a commit, in their order."""
+        return [line.split()[0] for line in self._lines() if line.split()[2] == commit[:9]]
+
+    def digests(self, commit: str) -> set[str]:
+        """Return the beginnings of the artifacts that stages ran with, for a commit."""
+        told = [line.split() for line in self._lines()]
+        return {sha256 for _, sha256, about in told if about == commit[:9]} - {"-"}
+
+    def _lines(self) -> list[str]:
+        path = Path(self.env["JOURNAL"])
+        return path.read_text().splitlines() if path.exists() else []
+
+    def events(self, commit: str) -> list[Event]:
+        """Return what the ledger of the bare repository has about a commit, oldest first."""
+        return Ledger(Git(self.origin)).events(about=commit)
+
+    def told(self, commit: str) -> list[str]:
+        """Return that in short, verdicts only: ``stage passed``."""
+        verdicts = ("passed", "failed")
+        return [f"{e.stage} {e.event}" for e in self.events(commit) if e.event in verdicts]
+
+    def start(self, command: Sequence[str | Path], cwd: Path, **env: str) -> subprocess.Popen[str]:
+        """Start a command of a CI system, in a process group of its own."""
+        return subprocess.Popen(
+            list(map(str, command)),
+            cwd=cwd,
+            env={**self.env, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, command: Sequence[str | Path], cwd: Path, **env: str) -> str:
+        """Run it; return what it says. Its exit status proves nothing: look at the journal."""
+        process = self.start(command, cwd, **env)
+        said, _ = process.communicate(timeout=300)
+        return said
+
+
+def environment(home: Path, shims: bool) -> dict[str, str]:
+    """Return the environment for a CI system: a home, a PATH and a journal of its own.
+
+    Args:
+        home: everything is below it.
+        shims: whether stages are stood in for.
+    """
+    kept = ("PIP_", "UV_", "SSL_", "http_proxy", "https_proxy", "no_proxy")
+    told = {name: text for name, text in os.environ.items() if name.startswith(kept)}
+    told |= {
+        "HOME": str(home),
+        "JOURNAL": str(home / "journal"),
+        "LANG": "C.UTF-8",
+        "PATH": f"{home / 'bin'}:{BIN}:/usr/local/bin:/usr/bin:/bin",
+        "USER": "agent",
+        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv"),
+    }
+    return told | ({"PYTHONPATH": str(SHIMS)} if shims else {})
+
+
+def in_order(stages: Sequence[str]) -> bool:
+    """Return whether every stage of the default table ran once, and after what it needs."""
+    place = {name: number for number, name in enumerate(stages)}
+    return (
+        sorted(stages) == sorted(STAGES)
+        and place["build"] < place["integration"]
+        and max(place[name] for name in TESTED) < place["publish"]
+        and tuple(stages[-4:]) == STAGES[-4:]
+    )
