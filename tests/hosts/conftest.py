@@ -147,7 +147,8 @@ class Service:
     def load(self, host: Host, *options: str, url: str = "") -> Iterator[dict[str, Any]]:
         """Put load on a host; what it came to is known when the block has ended."""
         words = [sys.executable, "-m", "tests.delivery.load", url or f"http://{host.address}"]
-        words += [f"--at={host.address}", *options]
+        # Without a pause clients would take the processors from the hosts, which are on the same.
+        words += [f"--at={host.address}", "--pause=0.02", *options]
         count: dict[str, Any] = {}
         running = self.lab.start(
             words,

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.hosts
 def test_twenty_thousand_requests_and_none_is_lost(one: Service) -> None:
     host, unit = one.hosts[0], f"/etc/systemd/system/{NAME}-front.service"
     assert one.deploy(one.wheel("30.0"))["h1"].ok
-    with one.load(host, "--slow=2", "--requests=20000") as count:
+    with one.load(host, "--slow=2", "--requests=20000", "--pause=0") as count:
         assert one.deploy(one.wheel("30.1"))["h1"].ok
         assert not one.deploy(one.wheel("30.2", "500 only"), service_probe_seconds=3)["h1"].ok
         assert one.rollback()["h1"].ok
