@@ -47,6 +47,7 @@ def test_result_tells_what_was_done(first: tuple[Site, float]) -> None:
         "sha256": site.wheel("1.0").sha256,
         "commit": COMMIT,
         "previous": None,
+        "earlier": [],
         "migrated": False,
     }
 
