@@ -57,6 +57,7 @@ def render(board: Board, served: bool = False, note: str = "") -> str:
             f'<th role="columnheader" scope="col">{escape(name)}</th>'
             for name in ("version", *board.config.stages)
         ),
+        wide=' class="wide"' if len(board.config.stages) > 9 else "",
         rows="".join(map(_row, board.rows)),
         legend=LEGEND,
         place=escape(board.place),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -202,6 +204,29 @@ def test_the_page_is_accessible_fits_and_leads_to_each_event(
     browser.execute_script("document.querySelector('td.is-live a').focus()")
     browser.switch_to.active_element.send_keys("\n")
     assert browser.execute_script("return document.querySelector('pre:target').offsetHeight > 0")
+
+
+@pytest.mark.browser
+def test_eleven_stages_fit_a_laptop_and_a_few_sheets_of_paper(
+    past: Toy, browser: webdriver.Chrome
+) -> None:
+    more = '[stages.{}]\nneeds = ["{}"]\nbudget = 9\n\n'
+    last = '[stages.production]\nneeds = ["{}"]'
+    between = more.format("performance", "acceptance") + more.format("staging", "performance")
+    assert last.format("acceptance") in PIPELINE
+    pipeline = PIPELINE.replace(last.format("acceptance"), between + last.format("staging"))
+    past.write("delivery.toml", pipeline)
+    events = Ledger(Git(past.root)).events(event=("passed",), stage="production", newest=9)
+    wide = [replace(e, stage=stage) for e in events for stage in ("performance", "staging")]
+    write(past.root, sorted(wide, key=lambda event: event.at))
+    past.delivery("board", "--html", "board.html")
+    browser.get((past.root / "board.html").as_uri())
+    sized(browser, 1280, "light")
+    table = "const s = document.querySelector('.scroll'); return s.scrollWidth <= s.clientWidth"
+    assert browser.execute_script(table)
+    printed = browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    sheets = re.findall(rb"/Type ?/Page\b", base64.b64decode(printed["data"]))
+    assert 1 <= len(sheets) <= 3  # as on a telephone, one below the other, it would be a dozen
 
 
 @pytest.mark.browser
