@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,18 @@ if [ "$1" = api ]; then echo "$APPROVED_BY"; else echo "$@" >>"$HOME/gh"; fi
 """
 
 
-def command(sample: Sample, event: str, name: str = "delivery", **told: Any) -> list[str]:
+def command(
+    sample: Sample,
+    event: str,
+    name: str = "delivery",
+    act: Path = BIN / "act",
+    actions: Path = ACTIONS,
+    **told: Any,
+) -> list[str]:
     """Return the command that lets act run a workflow for an event, on this machine."""
     text = (sample.root / ".github" / "workflows" / f"{name}.yml").read_text()
     uses = dict(re.findall(r"uses: (actions/(\S+)@\w+)", text))
-    ref = told.setdefault("ref", "refs/heads/main")
+    told.setdefault("ref", "refs/heads/main")
     path = sample.home / "event.json"
     path.write_text(json.dumps(told))
     gh = sample.home / "bin" / "gh"
@@ -36,14 +42,13 @@ def command(sample: Sample, event: str, name: str = "delivery", **told: Any) -> 
     gh.chmod(0o755)
     artifacts = sample.home / f"artifacts-{time.monotonic_ns()}"
     artifacts.mkdir()
-    assert ref
     return [
-        *(str(BIN / "act"), event, f"--workflows=.github/workflows/{name}.yml"),
+        *(str(act), event, f"--workflows=.github/workflows/{name}.yml"),
         *("--platform=ubuntu-latest=-self-hosted", "--no-skip-checkout", "--no-cache-server"),
         *(f"--eventpath={path}", "--actor=grace", f"--env=ARTIFACTS={artifacts}"),
         *(f"--action-cache-path={sample.home / 'act'}", "--artifact-server-addr=127.0.0.1"),
         *(f"--env=SOURCE_REPOSITORY={sample.origin}",),
-        *(f"--local-repository={action}={ACTIONS / place}" for action, place in uses.items()),
+        *(f"--local-repository={action}={actions / place}" for action, place in uses.items()),
         *(f"--input={key}={value}" for key, value in told.get("inputs", {}).items()),
     ]
 

