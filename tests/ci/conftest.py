@@ -58,6 +58,8 @@ def begin(render: Render, tmp_path: Path) -> Begin:
         (sample.root / "requirements" / "tools.txt").write_text("")
         sample.git("init", "--quiet", "--initial-branch=main")
         subprocess.run(["git", "init", "--quiet", "--bare", sample.origin], check=True)
+        exclude = sample.root / ".git" / "info" / "exclude"
+        exclude.write_text(".gitlab-ci-local/\n")  # gitlab-ci-local's own
         sample.git("remote", "add", "origin", str(sample.origin))
         change(sample)
         sample.commit("Start")

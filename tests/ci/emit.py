@@ -44,10 +44,19 @@ OWNERS = {
 Line = tuple[str, frozenset[str]]
 
 
-def source(path: str) -> str:
-    """Return the path in ``template/`` of what becomes a project's CI file."""
-    first, slash, rest = path.partition("/")
-    return f"{{% if '{OWNERS[first]}' in ci %}}{first}{{% endif %}}{slash}{rest}.jinja"
+def source(path: str, everywhere: bool = True) -> str:
+    """Return the path in ``template/`` of what becomes a project's CI file.
+
+    Args:
+        path: the file's path in a project.
+        everywhere: whether every shape has it, not only those that deploy.
+    """
+    first, _, rest = path.partition("/")
+    folder, _, name = rest.rpartition("/")
+    if not everywhere:
+        name = f"{{% if kind == 'service' %}}{name}{{% endif %}}"
+    owner = f"{{% if '{OWNERS[first]}' in ci %}}{first}{{% endif %}}"
+    return "/".join(filter(None, [owner, folder, name])) + ".jinja"
 
 
 def jinja(shapes: Mapping[str, str]) -> str:
@@ -103,7 +112,7 @@ def emitted() -> dict[str, str]:
             config = replace(load(project), python=FLOOR)
             for path, text in files.rendered(config).items():
                 shapes.setdefault(path, {})[shape] = text
-    return {source(path): jinja(texts) for path, texts in shapes.items()}
+    return {source(path, "index" in texts): jinja(texts) for path, texts in shapes.items()}
 
 
 def main() -> None:

@@ -23,11 +23,18 @@ if [ "$1" = api ]; then echo "$APPROVED_BY"; else echo "$@" >>"$HOME/gh"; fi
 """
 
 
-def command(sample: Sample, event: str, name: str = "delivery", **told: Any) -> list[str]:
+def command(
+    sample: Sample,
+    event: str,
+    name: str = "delivery",
+    act: Path = BIN / "act",
+    actions: Path = ACTIONS,
+    **told: Any,
+) -> list[str]:
     """Return the command that lets act run a workflow for an event, on this machine."""
     text = (sample.root / ".github" / "workflows" / f"{name}.yml").read_text()
     uses = dict(re.findall(r"uses: (actions/(\S+)@\w+)", text))
-    ref = told.setdefault("ref", "refs/heads/main")
+    told.setdefault("ref", "refs/heads/main")
     path = sample.home / "event.json"
     path.write_text(json.dumps(told))
     gh = sample.home / "bin" / "gh"
@@ -35,14 +42,13 @@ def command(sample: Sample, event: str, name: str = "delivery", **told: Any) -> 
     gh.chmod(0o755)
     artifacts = sample.home / f"artifacts-{time.monotonic_ns()}"
     artifacts.mkdir()
-    assert ref
     return [
-        *(str(BIN / "act"), event, f"--workflows=.github/workflows/{name}.yml"),
+        *(str(act), event, f"--workflows=.github/workflows/{name}.yml"),
         *("--platform=ubuntu-latest=-self-hosted", "--no-skip-checkout", "--no-cache-server"),
         *(f"--eventpath={path}", "--actor=grace", f"--env=ARTIFACTS={artifacts}"),
         *(f"--action-cache-path={sample.home / 'act'}", "--artifact-server-addr=127.0.0.1"),
         *(f"--env=SOURCE_REPOSITORY={sample.origin}",),
-        *(f"--local-repository={action}={ACTIONS / place}" for action, place in uses.items()),
+        *(f"--local-repository={action}={actions / place}" for action, place in uses.items()),
         *(f"--input={key}={value}" for key, value in told.get("inputs", {}).items()),
     ]
 
@@ -67,3 +73,120 @@ def test_a_push_to_main_goes_into_production(sample: Sample) -> None:
     assert sorted(sample.told(commit)) == sorted(f"{stage} passed" for stage in STAGES)
     assert {event.by for event in sample.events(commit)} == {"grace"}
     assert {event.via for event in sample.events(commit)} == {"github"}
+
+
+def test_a_red_stage_stops_what_comes_after_it_and_the_ledger_is_told(sample: Sample) -> None:
+    commit = sample.commit(faults="unit red")
+    said = act(sample)
+    assert sorted(sample.journal(commit)) == sorted(TESTED), said
+    assert "unit failed" in sample.told(commit)
+    assert "integration passed" in sample.told(commit)
+
+
+def test_what_is_not_accepted_does_not_reach_production(sample: Sample) -> None:
+    commit = sample.commit(faults="acceptance red")
+    said = act(sample)
+    assert sample.journal(commit)[-2:] == ["publish", "acceptance"], said
+    assert sample.told(commit)[-1] == "acceptance failed"
+
+
+def test_another_branch_is_tested_and_changes_nothing(sample: Sample) -> None:
+    sample.git("switch", "--quiet", "--create", "feature")
+    commit = sample.commit()
+    said = act(sample, ref="refs/heads/feature")
+    assert sorted(sample.journal(commit)) == sorted(TESTED), said
+    assert sample.told(commit) == []
+
+
+def test_an_altered_artifact_is_not_published(sample: Sample) -> None:
+    commit = sample.git("rev-parse", "HEAD")
+    said = act(sample, ALTERED_FOR="publish")
+    assert "is not the artifact that was built" in said, said
+    assert sorted(sample.journal(commit)) == sorted(TESTED)
+
+
+def test_a_shallow_clone_is_refused_before_anything_is_built(begin: Begin) -> None:
+    sample = begin(
+        lambda made: made.edit(WORKFLOW, "fetch-depth: 0", "fetch-depth: 1"), ci=["github"]
+    )
+    commit = sample.commit()
+    said = act(sample)
+    assert "this clone is shallow" in said, said
+    assert "build" not in sample.journal(commit)
+
+
+def test_production_waits_for_somebody_who_approves(begin: Begin) -> None:
+    def approval(made: Sample) -> None:
+        made.edit("delivery.toml", "approval = false", "approval = true")
+        made.write()
+
+    sample = begin(approval, ci=["github"])
+    commit = sample.git("rev-parse", "HEAD")
+    said = act(sample)
+    assert "nobody has approved it" in said, said
+    assert "production" not in sample.journal(commit)
+    grace = "grace <7+grace@users.noreply.github.com>"
+    said = act(sample, APPROVED_BY=grace)
+    assert sample.journal(commit)[-1] == "production", said
+    (approved,) = (e for e in sample.events(commit) if e.event == "approved")
+    assert (approved.by, approved.environment) == (grace, "production")
+
+
+def test_a_run_that_comes_late_does_not_take_the_place_of_a_newer_commit(sample: Sample) -> None:
+    older = sample.git("rev-parse", "HEAD")
+    newer = sample.commit()
+    act(sample)
+    sample.git("checkout", "--quiet", older)
+    said = act(sample)
+    assert sample.journal(newer)[-1] == "production"
+    assert "production" not in sample.journal(older)
+    assert "is older than" in said, said
+
+
+def test_what_is_cancelled_half_way_is_told_truly_and_the_next_run_is_fine(sample: Sample) -> None:
+    commit = sample.commit(faults="publish slow")
+    process = sample.start(command(sample, "push"), sample.root)
+    deadline = time.monotonic() + 240
+    while "publish" not in sample.journal(commit) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert sample.journal(commit)[-1] == "publish", said
+    assert "publish passed" not in sample.told(commit)
+    commit = sample.commit()
+    said = act(sample)
+    assert in_order(sample.journal(commit)), said
+
+
+def test_a_tag_makes_a_release_of_what_was_built(sample: Sample) -> None:
+    sample.git("tag", "v1.0.0")
+    sample.git("push", "--quiet", "origin", "v1.0.0")
+    commit = sample.git("rev-parse", "HEAD")
+    said = act(sample, ref="refs/tags/v1.0.0")
+    assert in_order(sample.journal(commit)), said
+    (release,) = (sample.home / "gh").read_text().splitlines()
+    assert release.startswith("release create v1.0.0 dist/")
+    assert ".whl" in release
+
+
+def test_the_security_stage_is_scheduled_alone(sample: Sample) -> None:
+    commit = sample.git("rev-parse", "HEAD")
+    said = act(sample, "schedule")
+    assert sample.journal(commit) == ["security"], said
+    assert sample.told(commit) == ["security passed"]
+
+
+@pytest.mark.parametrize(
+    ("what", "version", "asked"),
+    [
+        ("rollback", "", "rollback production --reason it smells"),
+        ("rollback", "1.0", "rollback production --to 1.0 --reason it smells"),
+        ("deploy", "1.1", "deploy production 1.1 --reason it smells"),
+    ],
+)
+def test_a_button_asks_for_what_it_says(
+    sample: Sample, what: str, version: str, asked: str
+) -> None:
+    inputs = {"what": what, "environment": "production", "version": version}
+    said = act(sample, "workflow_dispatch", "operate", inputs=inputs | {"reason": "it smells"})
+    assert (sample.home / "asked").read_text() == f"python -m delivery {asked}\n", said

@@ -137,7 +137,8 @@ def _begin(plan: Plan, cached: bool = False) -> Iterator[str]:
         yield "          path: |"
         yield "            ~/.cache/pip"
         yield "            ~/.cache/uv"
-        yield "          key: ${{ runner.os }}-" + plan.python + "-${{ hashFiles('requirements/*') }}"
+        lock = "${{ hashFiles('requirements/*') }}"
+        yield f"          key: ${{{{ runner.os }}}}-{plan.python}-{lock}"
 
 
 def _dist() -> Iterator[str]:

@@ -8,7 +8,6 @@ where that needs no tool. The file ``faults`` of the project says, by lines like
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 import zipfile
@@ -35,8 +34,19 @@ def build(project: Project) -> None:
     project.record("built", BUILD, describe(file, head))
 
 
+def linger() -> None:
+    """Take half a minute, or as long as whoever started this is there."""
+    parent, end = os.getppid(), time.monotonic() + 30
+    while os.getppid() == parent and time.monotonic() < end:
+        time.sleep(0.1)
+
+
 def main() -> int:
     """Do what the stage's environment would do; return its exit status."""
+    if "exec" in sys.argv:
+        asked = Path.home() / "asked"
+        asked.open("a").write(" ".join(sys.argv[sys.argv.index("--") + 1 :]) + "\n")
+        return 0
     name = sys.argv[sys.argv.index("-e") + 1]
     project = Project.find(Path.cwd())
     stage = project.config.stages[name]
@@ -63,12 +73,7 @@ def main() -> int:
         about = made.sha256[:12] if made and stage.artifact else "-"
         journal.write(f"{name} {about} {project.git.head()[:9]}\n")
     if f"{name} slow" in faults:
-        time.sleep(30)
-    if f"{name} alters" in faults:
-        for wheel in Path("dist").glob("*.whl"):
-            wheel.write_bytes(wheel.read_bytes() + b"!")
-    if f"{name} loses" in faults:
-        subprocess.run(["rm", "-r", "dist"], check=True)
+        linger()
     return f"{name} red" in faults
 
 

