@@ -77,7 +77,7 @@ class Check {
         (code instanceof BlockStatement ? code.statements : [code]).findAll { !(it instanceof EmptyStatement) }
     }
 
-    static MethodCallExpression call(statement) {
+    static MethodCallExpression invoked(statement) {
         def found = statement instanceof ExpressionStatement ? statement.expression : statement
         found instanceof MethodCallExpression && found.implicitThis && found.method instanceof ConstantExpression ? found : null
     }
@@ -91,21 +91,26 @@ class Check {
         given && given[-1] instanceof ClosureExpression ? given[-1] : null
     }
 
+    /** Whether an argument is what stands before names, and no value: [$class: 'GitSCM'] is a value. */
+    static boolean names(argument) {
+        argument instanceof MapExpression && !argument.mapEntryExpressions.any { it.keyExpression.text == '$class' }
+    }
+
     static List plain(MethodCallExpression call) {
-        arguments(call).findAll { !(it instanceof MapExpression || it instanceof ClosureExpression) }
+        arguments(call).findAll { !(names(it) || it instanceof ClosureExpression) }
     }
 
     static Map named(MethodCallExpression call) {
-        def maps = arguments(call).findAll { it instanceof MapExpression }
+        def maps = arguments(call).findAll { names(it) }
         maps.collectMany { it.mapEntryExpressions }.collectEntries { [it.keyExpression.text, it.valueExpression] }
     }
 
     void file(module) {
         own = module.methods*.name as Set
         def calls = module.statementBlock.statements
-        def found = calls.findAll { call(it)?.methodAsString == 'pipeline' }
+        def found = calls.findAll { invoked(it)?.methodAsString == 'pipeline' }
         if (calls.size() != 1 || found.size() != 1) { wrong(calls ? calls[-1] : null, 'beside functions there is one pipeline block'); return }
-        section('pipeline', call(found[0])) { seen ->
+        section('pipeline', invoked(found[0])) { seen ->
             ['agent', 'stages'].each { if (!seen[it]) wrong(found[0], "pipeline has no $it") }
         }
         module.methods.each { it.code.visit(new Steps(this)) }
@@ -116,7 +121,7 @@ class Check {
         if (!inner || !statements(inner)) { wrong(at, "$kind needs a block that is not empty"); return }
         def seen = [:]
         statements(inner).each { statement ->
-            def one = call(statement)
+            def one = invoked(statement)
             def name = one?.methodAsString
             if (!(name in SECTIONS[kind])) { wrong(statement, "$kind cannot have ${name ?: statement.text}"); return }
             if (seen[name] && kind != 'parameters') wrong(statement, "$kind has $name twice")
@@ -154,7 +159,7 @@ class Check {
 
     void agent(MethodCallExpression at) {
         def inner = block(at)
-        def kinds = inner ? statements(inner).collect { call(it)?.methodAsString } : plain(at)*.text
+        def kinds = inner ? statements(inner).collect { invoked(it)?.methodAsString } : plain(at)*.text
         if (kinds.size() != 1 || !(kinds[0] in (inner ? ['label'] : ['any', 'none']))) wrong(at, "agent is any, none or has a label, not $kinds")
     }
 
@@ -171,7 +176,7 @@ class Check {
         def inner = block(at)
         if (!inner || !statements(inner)) { wrong(at, "${at.methodAsString} is empty"); return }
         statements(inner).each {
-            def one = call(it)
+            def one = invoked(it)
             if (one?.methodAsString != 'stage') { wrong(it, "only a stage can be in ${at.methodAsString}"); return }
             def name = plain(one) ? plain(one)[0].text : null
             if (!name || plain(one).size() != 1) wrong(it, 'a stage has one name')
@@ -188,7 +193,7 @@ class Check {
         def inner = block(at)
         if (!inner || !statements(inner)) { wrong(at, "${at.methodAsString} is empty"); return }
         statements(inner).each {
-            def one = call(it)
+            def one = invoked(it)
             def name = one?.methodAsString
             if (!(name in CONDITIONS.keySet()) || (name.startsWith('before') && !top)) { wrong(it, "no condition ${name ?: it.text}"); return }
             takes(one, CONDITIONS[name])
@@ -203,7 +208,7 @@ class Check {
     }
 
     void step(statement) {
-        def one = call(statement)
+        def one = invoked(statement)
         def name = one?.methodAsString
         if (name in own) return
         if (!(name in TAKES.keySet())) { wrong(statement, "no step ${name ?: statement.text}"); return }
@@ -232,7 +237,7 @@ class Steps extends CodeVisitorSupport {
     Steps(Check check) { this.check = check }
 
     void visitMethodCallExpression(MethodCallExpression one) {
-        def name = Check.call(one)?.methodAsString
+        def name = Check.invoked(one)?.methodAsString
         if (name && name in Check.TAKES.keySet()) check.takes(one, Check.TAKES[name])
         super.visitMethodCallExpression(one)
     }

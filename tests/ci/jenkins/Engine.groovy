@@ -37,7 +37,7 @@ class Engine {
     int run(String text) {
         def settings = new CompilerConfiguration(scriptBaseClass: Jenkinsfile.name)
         Context.now = new Context(this, null, null, new HashMap(base))
-        script = new GroovyShell(this.class.classLoader, new Binding(), settings).parse(text, 'Jenkinsfile')
+        script = new GroovyShell(this.class.classLoader, new Binding(), settings).parse(text, 'Script1')
         script.run()
         println 'REPORT ' + JsonOutput.toJson([result: result, stages: report])
         result == 'SUCCESS' ? 0 : 1
@@ -100,7 +100,7 @@ class Engine {
 
     String work(Map got) {
         try {
-            if (got.steps) Sections.call(got.steps[0], script)
+            if (got.steps) Sections.within(got.steps[0], script)
             if (got.stages) { stages(got.stages); return result }
             if (got.parallel) return beside(Sections.list(got.parallel, script))
         } catch (Aborted error) {
@@ -125,7 +125,7 @@ class Engine {
     }
 
     void environment(Map got) {
-        if (got.environment) Sections.call(got.environment[0], new Values(script))
+        if (got.environment) Sections.within(got.environment[0], new Values(script))
     }
 
     void post(Map got, String came) {
@@ -134,7 +134,7 @@ class Engine {
             aborted: came == 'ABORTED', unstable: came == 'UNSTABLE', unsuccessful: came != 'SUCCESS']
         blocks.findAll { name, given -> wanted[name] }.each { name, given ->
             try {
-                Sections.call(given[0], script)
+                Sections.within(given[0], script)
             } catch (Failed | Aborted | MissingMethodException | MissingPropertyException error) {
                 ended('FAILURE', error)
             }
@@ -145,7 +145,7 @@ class Engine {
         def env = Context.now.env, one = given[0]
         switch (kind) {
             case ~/before.*/: return true
-            case 'expression': return Sections.call(one, script)
+            case 'expression': return Sections.within(one, script)
             case 'not': return !Sections.list(given, script).every { name, more -> holds(name, more) }
             case 'allOf': return Sections.list(given, script).every { name, more -> holds(name, more) }
             case 'anyOf': return Sections.list(given, script).any { name, more -> holds(name, more) }
@@ -231,13 +231,13 @@ class Sections {
     static List list(List given, script) {
         if (!given) return []
         def found = new Sections(script: script)
-        call(given[0], found)
+        within(given[0], found)
         found.calls
     }
 
     static Map of(Closure body, script) { list([body], script).collectEntries { name, given -> [name, given] } }
 
-    static def call(Closure body, target) {
+    static def within(Closure body, target) {
         def mine = body.rehydrate(target, target, target)
         mine.resolveStrategy = Closure.DELEGATE_ONLY
         mine()
