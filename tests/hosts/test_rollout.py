@@ -101,14 +101,6 @@ def test_a_batch_is_as_large_as_the_inventory_says(three: Service) -> None:
     assert three.live() == ["3.1"] * 3
 
 
-def test_a_rollback_takes_every_host_back(three: Service) -> None:
-    three.deploy(three.wheel("4.0"))
-    three.deploy(three.wheel("4.1"))
-    runs = three.rollback()
-    assert runs["h2"].code == 0, runs["h2"].output
-    assert three.live() == ["4.0"] * 3
-
-
 def test_one_host_migrates_for_all(three: Service) -> None:
     runs = three.deploy(three.wheel("5.0", migrate="sys.exit(0)"), service_batches=[1, "100%"])
     assert runs["h2"].code == 0, runs["h2"].output

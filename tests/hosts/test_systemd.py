@@ -72,14 +72,6 @@ def test_what_a_dying_release_wrote_is_shown(one: Service) -> None:
     assert "ModuleNotFoundError: No module named 'not_there'" in run.output
 
 
-def test_a_rollback_brings_back_what_was_live_before(one: Service) -> None:
-    one.deploy(one.wheel("2.0"))
-    one.deploy(one.wheel("2.1"))
-    run = one.rollback()["h1"]
-    assert run.ok, run.output
-    assert one.live() == ["2.0"]
-
-
 @pytest.mark.parametrize("how", ["reboot", "power cut"])
 def test_the_live_release_and_no_other_is_back_after_a(one: Service, how: str) -> None:
     host = one.hosts[0]
