@@ -14,6 +14,7 @@ import pytest
 
 from ..conftest import ROOT
 from ..delivery.load import load
+from ..smoke.faults import FAULTS, Plant
 from ..smoke.options import WALKED
 from .conftest import Person, Service, give
 from .test_walk import STAGES
@@ -106,6 +107,22 @@ def test_a_change_of_any_framework_loses_no_request(walked: tuple[Service, str])
         events = [Path(path).name.split(".")[1:3] for path in noted]
         deployed = ["acceptance", "deployed"], ["production", "deployed"]
         assert events == [*deployed, *deployed]
+
+
+@pytest.mark.parametrize("plant", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_fault_turns_its_stage_red(walked: tuple[Service, str], plant: Plant) -> None:
+    """What was green in the walk just now is red with the fault."""
+    service, stage = walked[0], FAULTS[plant]
+    plant(service.root)
+    commit = service.commit(f"Break {plant.__name__}")
+    try:
+        if stage == "integration":
+            service.delivery("run", "build")
+        said = service.delivery("run", stage, status=1)
+        assert "the whole log: .delivery/logs/" in said
+        assert service.log(commit)[-1] == f"{stage} failed"
+    finally:
+        service.git("reset", "--quiet", "--hard", "HEAD~1")
 
 
 def package(service: Service) -> str:

@@ -7,12 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.cookiecutter.conftest import git
 from tests.render.conftest import Render
+from tests.smoke.faults import FAULTS, Plant
 from tests.smoke.options import WALKED, Answers, choices, questions
 
 STAGES = ["lint", "unit", "build", "integration", "docs", "security", "publish", "acceptance"]
@@ -33,30 +35,71 @@ def python(version: str) -> str:
     )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", HERE)
-def test_it_walks_from_its_first_commit_into_the_index(
-    render: Render, tmp_path: Path, name: str
-) -> None:
-    answers = HERE[name]
+@dataclass(frozen=True)
+class Walker:
+    """A project, and the Python it is walked by.
+
+    Attributes:
+        root: its folder.
+        interpreter: the Python.
+        env: what it is told beside.
+    """
+
+    root: Path
+    interpreter: str
+    env: dict[str, str]
+
+    def delivery(self, *args: str) -> tuple[int, str]:
+        """Run ``python -m delivery``; return its status, and what it says."""
+        command = [self.interpreter, "-m", "delivery", *args]
+        env = {**os.environ, **self.env}
+        done = subprocess.run(
+            command, cwd=self.root, env=env, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def walker(
+    request: pytest.FixtureRequest, render: Render, tmp_path_factory: pytest.TempPathFactory
+) -> Walker:
+    """Return a new project with its first commit."""
+    answers, folder = HERE[request.param], tmp_path_factory.mktemp("walk")
     interpreter = python(answers.get("python_floor", "3.11"))
-    project = render(tmp_path / "project", **answers)
-    git(project, "init", "--quiet")
-    git(project, "add", "--all")
-    git(project, "commit", "--quiet", "--message", "Start")
+    project = render(folder / "project", **answers)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [interpreter, "-m", "delivery", "walk"],
-        cwd=project,
-        env={**os.environ, "XDG_DATA_HOME": str(tmp_path / "data"), "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
+    return Walker(project, interpreter, {"XDG_DATA_HOME": str(folder / "data"), "PATH": path})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("walker", HERE, indirect=True)
+def test_it_walks_from_its_first_commit_into_the_index(walker: Walker) -> None:
+    git(walker.root, "init", "--quiet")
+    git(walker.root, "add", "--all")
+    git(walker.root, "commit", "--quiet", "--message", "Start")
+    status, said = walker.delivery("walk")
+    assert status == 0, said
     assert re.findall(r"^  (\S+) +passed ", said, re.MULTILINE) == STAGES, said
-    assert git(project, "status", "--porcelain") == ""
+    assert git(walker.root, "status", "--porcelain") == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plant", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("walker", ["library", "cli"], indirect=True)
+def test_a_fault_turns_its_stage_red(walker: Walker, plant: Plant) -> None:
+    """What was green in the walk just now is red with the fault."""
+    plant(walker.root)
+    git(walker.root, "add", "--all")
+    git(walker.root, "commit", "--quiet", "--message", f"Break {plant.__name__}")
+    try:
+        if FAULTS[plant] == "integration":
+            status, said = walker.delivery("run", "build")
+            assert status == 0, said
+        status, said = walker.delivery("run", FAULTS[plant])
+        assert status == 1, said
+        assert "the whole log: .delivery/logs/" in said
+    finally:
+        git(walker.root, "reset", "--quiet", "--hard", "HEAD~1")
 
 
 def test_no_value_of_any_option_goes_without_a_walk() -> None:
