@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,25 +14,23 @@ from delivery.ledger.event import Event
 from tests.ci import test_github, test_gitlab
 from tests.ci.sample import BIN, Sample, in_order
 from tests.ci.test_gitlab import engine
+from tests.render.conftest import Render, render, template
 
 from .conftest import Person, Service, give
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
-__all__ = ["engine"]
+__all__ = ["engine", "render", "template"]
 
 
 @pytest.fixture(scope="module")
-def project(person: Person, service: Service) -> Iterator[Service]:
-    """Return another service, committed, for two CI systems."""
+def project(person: Person, render: Render) -> Iterator[Service]:
+    """Return a service of the person's, committed, for two CI systems."""
     root = person.home / "parcel-office"
-    copier = service.template / ".venv" / "bin" / "copier"
-    person.run(
-        *(str(copier), "copy", "--quiet", "--defaults", "--vcs-ref", "HEAD"),
-        *("--data", "project_name=Parcel Office", "--data", "ci=[github, gitlab]"),
-        *(str(service.template), str(root)),
-        cwd=person.home,
-    )
-    made = Service(person, service.template, root)
+    rendered = render(project_name="Parcel Office", ci=["github", "gitlab"])
+    shutil.copytree(rendered, root)
+    for path in [root, *root.rglob("*")]:
+        give(path)
+    made = Service(person, root, root)
     made.git("init", "--quiet", "--initial-branch=main")
     made.commit("Start")
     yield made
@@ -66,29 +63,13 @@ def run(project: Service, sample: Sample, command: list[str]) -> str:
 def arrived(project: Service, sample: Sample, said: str) -> list[Event]:
     """Return what the ledger has, once it has been seen that the commit is in production."""
     commit = project.git("rev-parse", "HEAD")
-    own = project.person.run(
-        "git", "ls-tree", "-r", "--name-only", "refs/delivery/ledger", cwd=sample.origin
-    )
-    passed = re.findall(r"\.([a-z]+)\.passed\.", own)
+    own = replace(sample, home=sample.home / "read")
+    own.home.mkdir()
+    subprocess.run(["cp", "-r", sample.origin, own.origin], check=True)  # now whoever tests owns it
+    passed = [told.split()[0] for told in own.told(commit) if told.endswith(" passed")]
     assert in_order(passed), said
     assert project.version()["commit"] == commit
-    return [event for event in _events(sample) if event.commit == commit]
-
-
-def _events(sample: Sample) -> list[Event]:
-    copy = sample.home / "read.git"
-    subprocess.run(["cp", "-r", sample.origin, copy], check=True)
-    subprocess.run(["chown", "-R", f"{Path.home().owner()}", copy], check=True)
-    return replace(sample, home=_beside(copy)).events(
-        subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=copy, text=True).strip()
-    )
-
-
-def _beside(copy: Path) -> Path:
-    place = copy.parent / "read"
-    place.mkdir()
-    shutil.move(copy, place / "origin.git")
-    return place
+    return own.events(commit)
 
 
 def test_github_and_gitlab_deliver_the_same_artifact_into_production(
