@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from delivery.artifact.index import Folder
+from delivery.artifact.folder import Folder
 from delivery.artifact.wheel import describe
 from delivery.project import Project
 
