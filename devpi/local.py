@@ -1,10 +1,10 @@
 """A private devpi on this machine, to try and to test with: start, tell, stop.
 
-    python devpi/local.py start FOLDER      prints what delivery.toml takes as its index
+    python devpi/local.py start FOLDER [--for PROJECT]
     python devpi/local.py stop FOLDER
 
 It listens on the loopback interface alone. The team's password is in FOLDER/password, for nobody
-else to read. For a team, see the playbook beside this file.
+else to read.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -176,6 +177,13 @@ def create(folder: Path, mirror: str = "") -> Server:
     return there
 
 
+def use(project: Path, index: str) -> None:
+    """Name an index in the ``delivery.toml`` of a project that still has the default one."""
+    table = project / "delivery.toml"
+    text = table.read_text(encoding="utf-8")
+    table.write_text(re.sub(r'(?m)^index = "\{data\}.*"$', f'index = "{index}"', text, count=1))
+
+
 def _port(folder: Path) -> int:
     """Return the port of a server that was here before, or a free one."""
     if (folder / "port").exists():
@@ -214,10 +222,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=["start", "stop"])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--for", dest="project", type=Path, help="whose index it shall be")
     args = parser.parse_args()
     folder = args.folder.resolve()
     if args.what == "start":
-        print(create(folder).index)
+        made = create(folder)
+        if args.project:
+            use(args.project, made.index)
+        print(f"devpi is at {made.url}, its team's password in {folder / 'password'}")
     elif folder.is_dir():
         Server(folder, _port(folder)).stop()
     return 0
