@@ -1,11 +1,14 @@
 # make walk    a new service, its first commit, and that commit in production on this machine
-# make stop    stop that service
+#              INDEX=devpi: through a devpi of its own
+# make stop    stop that service, and that devpi
 # make test    everything the template promises, proved
 # make bench   the figures, each against a yardstick
 
 PYTHON ?= python3
 NAME ?= Hello Delivery
 DIR ?= build/$(shell printf %s "$(NAME)" | tr 'A-Z' 'a-z' | tr -cs 'a-z0-9' '-' | sed 's/^-//;s/-$$//')
+INDEX ?=
+DEVPI := build/devpi
 # How many of the tests' environments run at a time; one shows all that it says: JOBS=1
 JOBS ?= auto
 BIN := $(CURDIR)/.venv/bin
@@ -15,16 +18,20 @@ IDENTITY = $(shell git config user.email >/dev/null || echo -c user.name=$(shell
 .PHONY: walk stop test bench
 
 walk: .venv/complete
+	@test -z "$(filter-out devpi,$(INDEX))" || { echo 'make: INDEX is devpi, or not given' >&2; exit 2; }
 	@test -e "$(DIR)/delivery.toml" || $(BIN)/copier copy --quiet --defaults --vcs-ref HEAD \
 	  --data project_name="$(NAME)" . "$(DIR)"
+	@test -z "$(INDEX)" || $(BIN)/python devpi/local.py start "$(DEVPI)" --for "$(DIR)"
 	@cd "$(DIR)" && test -e .git || git init --quiet --initial-branch main
 	@cd "$(DIR)" && git rev-parse --quiet --verify HEAD >/dev/null \
 	  || { git add --all && git $(IDENTITY) commit --quiet --message Start; }
-	@cd "$(DIR)" && PATH="$(BIN):$$PATH" $(PYTHON) -m delivery walk
+	@export DELIVERY_INDEX_PASSWORD="$$(cat "$(DEVPI)/password" 2>/dev/null)"; \
+	  cd "$(DIR)" && PATH="$(BIN):$$PATH" $(PYTHON) -m delivery walk
 	@echo 'It stays up. To stop it: make stop$(if $(filter file,$(origin NAME)),, NAME="$(NAME)")'
 
 stop:
 	@cd "$(DIR)" && PATH="$(BIN):$$PATH" $(PYTHON) -m delivery stop
+	@test ! -e "$(DEVPI)" || $(BIN)/python devpi/local.py stop "$(DEVPI)"
 
 test: .venv/complete
 	@$(BIN)/tox run-parallel --parallel $(JOBS) --parallel-no-spinner

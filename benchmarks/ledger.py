@@ -31,7 +31,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "template"))
 
-from delivery.artifact.index import Folder  # noqa: E402
+from delivery.artifact.folder import Folder  # noqa: E402
 from delivery.config import Config, Stage  # noqa: E402
 from delivery.git import Git  # noqa: E402
 from delivery.ledger.chain import REF  # noqa: E402

@@ -14,7 +14,7 @@ from . import template as origin
 from . import tools
 from .artifact import lock as locks
 from .artifact import papers, provenance, sbom, wheel
-from .config import BUILD, Config
+from .config import BUILD, PUBLISH, Config
 from .errors import DeliveryError, Refused, UsageError
 from .ledger import event
 from .project import Project
@@ -106,7 +106,7 @@ def publish(project: Project) -> None:
     file, documents = project.wheel(made), project.papers(made)
     new = project.config.index.publish(project.config.name, file, list(documents.values()))
     if new:
-        project.record("published", "publish", made)
+        project.record("published", PUBLISH, made, index=project.config.index.name)
     print(f"{made.wheel} {'is in' if new else 'was already in'} {project.config.index}")
 
 

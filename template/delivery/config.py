@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from .artifact.devpi import Devpi
 from .artifact.index import Index, at
 from .errors import UsageError
 
@@ -168,6 +169,31 @@ class Config:
         """The environments in the order the pipeline reaches them."""
         return tuple(s.environment for s in self.stages.values() if s.environment)
 
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """What an artifact reaches after it was published, in order; devpi has an index for each.
+
+        They are the environments; where there are none, the last stage, if it needs publish.
+        """
+        last = list(self.stages.values())[-1:]
+        return self.environments or tuple(s.name for s in last if PUBLISH in s.needs)
+
+    def source(self, level: str) -> Index:
+        """Return the index that a level takes artifacts from.
+
+        The first one takes what was published; those after it what was let in.
+        """
+        if isinstance(self.index, Devpi) and level in self.levels[1:]:
+            return self.index.at(level)
+        return self.index
+
+    @property
+    def delivered(self) -> Index:
+        """The index that has what went through all stages."""
+        if isinstance(self.index, Devpi) and self.levels:
+            return self.index.at(self.levels[-1])
+        return self.index
+
 
 def load(root: Path) -> Config:
     """Return the configuration of the project in ``root``.
@@ -180,7 +206,7 @@ def load(root: Path) -> Config:
     table = _parse(root / "delivery.toml")
     names = ("ci", "ledger", "lock", "performance", "retention", "stages")
     tables = dict.fromkeys(names, dict)
-    _check(table, {"index": str, **tables}, "delivery.toml", ("index", "stages"))
+    _check(table, {"index": str, "upload": str, **tables}, "delivery.toml", ("index", "stages"))
     ledger = table.get("ledger", {})
     _check(ledger, {"remote": str}, "delivery.toml [ledger]")
     lock = table.get("lock", {})
@@ -200,7 +226,7 @@ def load(root: Path) -> Config:
         root=root,
         name=project["name"],
         python=(int(floor[1]), int(floor[2])) if floor else (3, 11),
-        index=at(table["index"].replace("{data}", str(data_home())), root),
+        index=at(table["index"].replace("{data}", str(data_home())), root, table.get("upload")),
         remote=os.environ.get("DELIVERY_LEDGER_REMOTE", ledger.get("remote", "")),
         push=os.environ.get("DELIVERY_LEDGER_PUSH") != "no",
         stages=stages,

@@ -17,3 +17,7 @@ class Refused(DeliveryError):
     """A gate does not let this happen; the text names the rule and the way out."""
 
     status = 3
+
+
+class Missing(DeliveryError):
+    """Something is not in the place that was asked for it, and the place did answer."""

@@ -11,7 +11,7 @@ from typing import Any
 from .artifact import papers
 from .artifact.wheel import Artifact, digest, verified
 from .config import BUILD, Config, load
-from .errors import DeliveryError, Refused, UsageError
+from .errors import DeliveryError, Missing, Refused, UsageError
 from .git import Git
 from .ledger import event
 from .ledger.event import Event
@@ -109,9 +109,7 @@ class Project:
         if not place.exists():
             try:
                 source = self.config.index.fetch(self.config.name, artifact)
-            except DeliveryError as error:
-                if error.status != DeliveryError.status:
-                    raise
+            except Missing:
                 raise DeliveryError(
                     f"{place.name} is neither in dist nor in the index:"
                     f" python -m delivery run {BUILD}"

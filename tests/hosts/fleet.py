@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from delivery.artifact.index import Folder
+from delivery.artifact.folder import Folder
 from delivery.artifact.wheel import describe
 from delivery.project import Project
 

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from ..config import Retention
+from ..errors import UsageError
 from ..git import Git
 from ..ledger.event import EVERYWHERE, Event
 from ..project import Project
+from .folder import Folder
 
 PLAIN = re.compile(r"((?!\.dev)[^+])*")  # a version that counts no commits since a tag
 
@@ -22,11 +24,14 @@ def prune(project: Project, remove: bool) -> None:
         remove: whether to take them away; otherwise it is only told what would go.
 
     Raises:
+        UsageError: the index is a server.
         DeliveryError: the remote of the ledger cannot be reached, so that nobody knows what is
             live; or the index cannot be read or written.
     """
-    project.ledger.sync()
     index, name, rule = project.config.index, project.config.name, project.config.retention
+    if not isinstance(index, Folder):
+        raise UsageError(f"prune is for an index that is a folder; {index} has ways of its own")
+    project.ledger.sync()
     there = index.wheels(name)
     # As it was built last: what was removed may have been built and published again.
     built = {e.wheel: e for e in project.ledger.events(event=("built",)) if e.wheel in there}

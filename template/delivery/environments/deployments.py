@@ -10,7 +10,7 @@ from ..artifact import wheel
 from ..config import BUILD
 from ..errors import DeliveryError, Refused, UsageError
 from ..ledger import event
-from ..pipeline import gate, performance
+from ..pipeline import gate, performance, promotion
 from ..project import Project
 from . import playbooks
 
@@ -71,6 +71,7 @@ def _put(
     made_by = gate.code(project.git)
     by, nested = event.author(project.git), os.environ.get("DELIVERY_STAGE") == stage.name
     try:
+        promotion.admit(project, stage, chosen, forced)
         hosts = playbooks.deploy(project.config, project.git, name, chosen, by, bake)
     except DeliveryError as error:
         if not nested:  # the stage's own run records its failure

@@ -27,7 +27,7 @@ def deploy(
         config: the project's pipeline.
         git: its repository, from which the release's hashed requirements come.
         environment: the inventory's name.
-        wanted: the artifact; it has to be in the index.
+        wanted: the artifact; it has to be in the index that the environment takes it from.
         by: who does it; the hosts' journals keep it.
         bake: whether the canary is watched before the others follow.
 
@@ -37,7 +37,7 @@ def deploy(
     Raises:
         DeliveryError: a host failed; the text is the host's reason. What was live still is.
     """
-    file = config.index.fetch(config.name, wanted)
+    file = config.source(environment).fetch(config.name, wanted)
     with tempfile.TemporaryDirectory(prefix="delivery-") as scratch:
         requirements = Path(scratch, "requirements.txt")
         requirements.write_bytes(wheel.lock(git, wanted))

@@ -60,6 +60,7 @@ class Event:
         provenance: the sha256 of the document that tells where it comes from.
         attempt: which try of the stage for this commit, from 1.
         seconds: how long it took.
+        index: the index it was put into, where that has a name for others.
         environment: the environment that was changed, or that an approval is for.
         hosts: the hosts that were changed.
         url: where the environment answers.
@@ -86,6 +87,7 @@ class Event:
     provenance: str | None = None
     attempt: int | None = None
     seconds: float | None = None
+    index: str | None = None
     environment: str | None = None
     hosts: tuple[str, ...] = ()
     url: str | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import tools
+from ..artifact.credentials import PASSWORD
 from ..artifact.wheel import Artifact
 from ..config import BUILD, Stage
 from ..errors import Refused
@@ -82,8 +83,11 @@ class Attempt:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of that command: who it is, and which artifact it is about."""
-        about = {"DELIVERY_SHA256": self.artifact.sha256} if self.artifact else {}
-        return {**tools.environ(), "DELIVERY_STAGE": self.stage.name, **about}
+        told = {**tools.environ(), "DELIVERY_STAGE": self.stage.name}
+        if self.artifact:
+            return {**told, "DELIVERY_SHA256": self.artifact.sha256}
+        told.pop(PASSWORD, None)  # a stage without an artifact has no business with the index
+        return told
 
     def close(self, project: Project, status: int | None, strict: bool = False) -> None:
         """Find out what came of it.

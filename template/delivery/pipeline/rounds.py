@@ -15,7 +15,7 @@ from ..config import Stage
 from ..errors import DeliveryError
 from ..ledger.event import Event
 from ..project import Project
-from . import progress
+from . import progress, promotion
 from .attempt import Attempt
 from .process import Processes
 
@@ -199,6 +199,16 @@ class Round:
             elif turn.attempt:
                 self._record(turn.attempt)
                 self.screen.say(turn.attempt.row(), *turn.attempt.told(self.project.config.root))
+            self._promote(turn)
+
+    def _promote(self, turn: Turn) -> None:
+        if self.error or (turn.attempt and turn.attempt.problem):
+            return
+        try:
+            said = promotion.passed(self.project, turn.stage)
+            self.screen.say(*([f"    {said}"] if said else []))
+        except DeliveryError as error:
+            self._stop(error)
 
     def _record(self, attempt: Attempt) -> None:
         try:

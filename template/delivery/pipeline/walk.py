@@ -104,7 +104,7 @@ def _arrived(project: Project) -> None:
     made = project.artifact()
     if made:
         wanted = f"{project.config.name}=={made.version}"
-        print(f"\npip install --extra-index-url {project.config.index.url} {wanted}")
+        print(f"\npip install --extra-index-url {project.config.delivered.url} {wanted}")
 
 
 def foretell(project: Project, options: Options) -> bool:
@@ -181,7 +181,7 @@ def _verdict(project: Project, stage: Stage, commit: str) -> Event | None:
 
 def _kept(project: Project, artifact: Artifact) -> bool:
     with contextlib.suppress(DeliveryError):
-        return bool(project.config.index.fetch(project.config.name, artifact))
-    with contextlib.suppress(DeliveryError):
         return bool(verified(project.config.root / "dist" / artifact.wheel, artifact))
+    with contextlib.suppress(DeliveryError):
+        return bool(project.config.index.fetch(project.config.name, artifact))
     return False

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from delivery.artifact.index import Folder, Index, at
+from delivery.artifact.folder import Folder
+from delivery.artifact.index import Index, at
 from delivery.artifact.wheel import Artifact, describe
 from delivery.errors import DeliveryError, Refused
 

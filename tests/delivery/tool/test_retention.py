@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from delivery.artifact import papers, retention
-from delivery.artifact.index import Folder
+from delivery.artifact.folder import Folder
 from delivery.artifact.wheel import Artifact, describe
 from delivery.config import Retention
 from delivery.ledger.event import Event
