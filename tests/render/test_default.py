@@ -12,7 +12,7 @@ from tests.render import files
 TEAMS_OWN = ("README.md", "src/", "tests/", "docs/", "delivery/inventories/")
 PROJECT = set("""
     .copier-answers.yml .flake8 .git_archival.txt .gitattributes
-    .github/workflows/delivery.yml .github/workflows/template.yml
+    .github/workflows/delivery.yml .github/workflows/operate.yml .github/workflows/template.yml
     .gitignore CHANGELOG.md LICENSE README.md delivery.toml docs/conf.py docs/index.rst
     pyproject.toml requirements/dev.txt requirements/prod.txt requirements/tools.txt renovate.json
     src/hello_delivery/__init__.py src/hello_delivery/app.py src/hello_delivery/greeting.py

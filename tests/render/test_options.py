@@ -120,14 +120,6 @@ def test_python_floor(render: Render, questions: dict[str, Any], floor: str) -> 
     assert f'python-version: "{floor}"' in (project / WORKFLOW).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("ci", [[], ["github"]])
-def test_ci(render: Render, questions: dict[str, Any], ci: list[str]) -> None:
-    assert set(questions["ci"]["choices"].values()) == {"github"}
-    project = render(ci=ci)
-    assert (project / WORKFLOW).exists() is ("github" in ci)
-    assert (project / ".github").exists() is ("github" in ci)
-
-
 @pytest.mark.parametrize(
     ("name", "distribution", "package"),
     [

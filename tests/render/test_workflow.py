@@ -19,7 +19,7 @@ CHECKS = {
 }
 
 
-@pytest.fixture(scope="module", params=["delivery", "template", "ours"])
+@pytest.fixture(scope="module", params=["template", "ours"])
 def workflow(request: pytest.FixtureRequest, default: Path) -> Path:
     """Return a workflow file."""
     if request.param == "ours":
