@@ -1,5 +1,5 @@
 """Write the exact versions that projects start with: one `prod.txt` for each flavour, one `dev.txt`
-for each flavour and linter, one `tools.txt` for all. `tox run -e lock` runs it.
+for each flavour and linter, one `tools.txt` for all, and those of Buildbot. `tox run -e lock` runs it.
 
 Every combination is rendered and locked by what a project itself locks with.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from delivery.artifact.lock import renew  # noqa: E402  # the template is no pac
 
 ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / "template" / "requirements"
+BUILDBOT = ROOT / "template" / "{% if 'buildbot' in ci %}buildbot{% endif %}" / "requirements.txt"
 FLAVOURS: dict[str, dict[str, str]] = {
     "flask": {"framework": "flask"},
     "fastapi": {"framework": "fastapi"},
@@ -40,6 +42,7 @@ def kept(flavour: str, linter: str) -> dict[str, str]:
 
 def main(upgrade: list[str]) -> None:
     """Renew every file; `upgrade` holds options for uv, like `--upgrade`."""
+    compile_buildbot(upgrade)
     with tempfile.TemporaryDirectory(prefix="lock-") as scratch:
         template, target = Path(scratch, "template"), Path(scratch, "project")
         shutil.copytree(ROOT / "template", template / "template")
@@ -60,6 +63,14 @@ def main(upgrade: list[str]) -> None:
                     shutil.copy(target / "requirements" / name, PINS / source)
                     print(source, flush=True)
                 shutil.rmtree(target)
+
+
+def compile_buildbot(upgrade: list[str]) -> None:
+    """Lock the Buildbot that a project brings up on one machine; its path is no argument for tox."""
+    quiet = ("--quiet", "--no-header", "--no-annotate", "--no-emit-index-url")
+    wanted = ("--universal", "--python-version=3.11", "--generate-hashes", "--group=buildbot")
+    command = ["uv", "pip", "compile", *quiet, *wanted, f"--output-file={BUILDBOT}", *upgrade]
+    subprocess.run([*command, "--constraints=requirements/dev.txt"], cwd=ROOT, check=True)
 
 
 def compile_pins(project: Path, upgrade: list[str]) -> None:

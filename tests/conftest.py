@@ -26,6 +26,10 @@ NEEDS["hosts"] = (
     os.geteuid() == 0 and all(map(shutil.which, HOSTS)),
     "as root, apt-get install systemd-container mmdebstrap zstd iproute2 openssh-client",
 )
+NEEDS["groovy"] = (
+    bool(shutil.which("groovyc") and [*Path("/usr/lib/jvm").glob("java-17-openjdk-*/bin/java")]),
+    "apt-get install groovy openjdk-17-jre-headless",
+)
 IN_CI = "CI" in os.environ
 
 

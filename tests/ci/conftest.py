@@ -42,27 +42,36 @@ def slim(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
     return make
 
 
+def started(render: Render, home: Path, change: Callable[[Sample], None], **answers: Any) -> Sample:
+    """Make a project on main, pushed, whose stages are stood in for.
+
+    Args:
+        render: what renders it.
+        home: where everything of it is.
+        change: edits the project before it is committed.
+        answers: the answers.
+    """
+    sample = Sample(home, environment(home, shims=True))
+    rendered = render(**answers)
+    shutil.copytree(rendered, sample.root)
+    (sample.home / "bin").mkdir()
+    # Nothing is installed: what stands in for tox comes by PYTHONPATH.
+    (sample.root / "requirements" / "tools.txt").write_text("")
+    sample.git("init", "--quiet", "--initial-branch=main")
+    subprocess.run(["git", "init", "--quiet", "--bare", sample.origin], check=True)
+    exclude = sample.root / ".git" / "info" / "exclude"
+    exclude.write_text(".gitlab-ci-local/\n")  # gitlab-ci-local's own
+    sample.git("remote", "add", "origin", str(sample.origin))
+    change(sample)
+    sample.commit("Start")
+    return sample
+
+
 @pytest.fixture
 def begin(render: Render, tmp_path: Path) -> Begin:
-    """Returns a maker of a project on main, pushed, whose stages are stood in for.
-
-    Its arguments are answers; ``change`` may be a function that edits the project before that.
-    """
+    """Returns a maker of such a project; its arguments are answers, and ``change``."""
 
     def make(change: Callable[[Sample], None] = lambda sample: None, **answers: Any) -> Sample:
-        sample = Sample(tmp_path, environment(tmp_path, shims=True))
-        rendered = render(**answers)
-        shutil.copytree(rendered, sample.root)
-        (sample.home / "bin").mkdir()
-        # Nothing is installed: what stands in for tox comes by PYTHONPATH.
-        (sample.root / "requirements" / "tools.txt").write_text("")
-        sample.git("init", "--quiet", "--initial-branch=main")
-        subprocess.run(["git", "init", "--quiet", "--bare", sample.origin], check=True)
-        exclude = sample.root / ".git" / "info" / "exclude"
-        exclude.write_text(".gitlab-ci-local/\n")  # gitlab-ci-local's own
-        sample.git("remote", "add", "origin", str(sample.origin))
-        change(sample)
-        sample.commit("Start")
-        return sample
+        return started(render, tmp_path, change, **answers)
 
     return make

@@ -23,6 +23,13 @@ SETS = [
     [*some] for size in range(len(SYSTEMS) + 1) for some in itertools.combinations(SYSTEMS, size)
 ]
 
+# What is not rendered: it reads delivery.toml itself, or says nothing of stages.
+STATIC = {
+    "github": {".github/workflows/template.yml"},
+    "jenkins": {"jenkins/job.yml"},
+    "buildbot": {f"buildbot/{name}" for name in ("master.cfg", "pieces.py", "requirements.txt")},
+}
+
 
 def test_the_template_has_what_is_rendered() -> None:
     for name, text in emitted().items():
@@ -36,12 +43,13 @@ def test_a_project_has_what_it_would_write(
 ) -> None:
     project = slim(**answers, python_floor=floor, ci=SYSTEMS)
     wanted = files.rendered(load(project))
-    assert {OWNERS[path.partition("/")[0]] for path in wanted} == set(SYSTEMS)
+    static = set().union(*STATIC.values())
+    assert {OWNERS[path.partition("/")[0]] for path in static | wanted.keys()} == set(SYSTEMS)
     for path, text in wanted.items():
         assert (project / path).read_text(encoding="utf-8") == text
     places = [path for first in OWNERS for path in [project / first, *(project / first).rglob("*")]]
     there = {path.relative_to(project).as_posix() for path in places if path.is_file()}
-    assert there - {".github/workflows/template.yml"} == wanted.keys()
+    assert there == wanted.keys() | static
 
 
 @pytest.mark.parametrize("chosen", SETS, ids="+".join)
@@ -49,7 +57,8 @@ def test_each_choice_brings_only_its_own_files(slim: Render, chosen: list[str]) 
     project = slim(ci=chosen)
     wanted = {path for path in files.rendered(load(project)) if OWNERS[_first(path)] in chosen}
     there = {path.name for path in project.iterdir()} & OWNERS.keys()
-    assert there == {_first(path) for path in wanted}
+    static = set().union(*(STATIC.get(name, set()) for name in chosen))
+    assert there == {_first(path) for path in static | wanted}
     modules = {path.stem for path in (project / "delivery" / "ci").glob("*.py")}
     assert modules & set(files.SYSTEMS) == set(chosen)
     assert (project / "delivery" / "ci").exists() is bool(chosen)

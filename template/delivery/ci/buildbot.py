@@ -191,15 +191,18 @@ def start(project: Project) -> None:
     home, told = root / HOME, settings(root / HOME)
     program = str(tools.buildbot(root))
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made, now = home / "made-by", Path(program).parents[1].name
     if not (home / "buildbot.tac").exists():
-        log = ("--log-count=10", f"--config={root / CONFIG}")
-        _call(project, program, "create-master", "--quiet", *log, str(home))
+        options = ("--log-count=10", f"--config={root / CONFIG}", f"--db={told.db_url}")
+        _call(project, program, "create-master", "--quiet", *options, str(home))
+    elif not made.exists() or made.read_text() != now:
+        _call(project, program, "upgrade-master", "--quiet", str(home))
+    made.write_text(now)
     if not people(home):
         name = event.email(event.author(project.git))
         print(f"{name} may press its buttons; password: {admit(home, name)}")
     if not _running(home):
-        _call(project, program, "upgrade-master", "--quiet", str(home))
-        _call(project, program, "start", str(home))
+        _call(project, program, "start", f"--start_timeout={PATIENCE}", str(home))
     _await(told, home)
     print(f"{project.config.name} is built at {told.address}; python -m delivery ci --stop ends it")
 

@@ -77,7 +77,7 @@ def _stage(plan: Plan, job: Job, level: int) -> Iterator[str]:
         f"    options {{ timeout(time: {job.minutes}, unit: 'MINUTES') }}",
         *_environment(job),
         "    steps {",
-        f"        tree([{', '.join(_quoted(name) for name in job.before)}])",
+        f"        tree([{_handed_on(plan, job)}])",
     ]
     runs = [f"delivery('run {name}'{', true' if job.delivers else ''})" for name in job.names]
     if job.environment:
@@ -89,6 +89,13 @@ def _stage(plan: Plan, job: Job, level: int) -> Iterator[str]:
     more = ", ', dist/**'" if job.builds else ""
     lines += ["    }", f"    post {{ always {{ handOn({_quoted(job.name)}{more}) }} }}", "}"]
     yield from (f"{INDENT * level}{line}\n" for line in lines)
+
+
+def _handed_on(plan: Plan, job: Job) -> str:
+    """Return the jobs before that have something for a job: a ledger that was pushed is there."""
+    before = [other for other in plan.jobs if other.name in job.before]
+    pushed = any(other.delivers for other in before)
+    return ", ".join(_quoted(other.name) for other in before if other.builds or not pushed)
 
 
 def _environment(job: Job) -> Iterator[str]:
@@ -112,7 +119,7 @@ def _approval(plan: Plan, job: Job, level: int) -> Iterator[str]:
         "        submitterParameter 'APPROVED_BY'",
         "    }",
         "    steps {",
-        f"        tree([{', '.join(_quoted(name) for name in job.before)}])",
+        f"        tree([{_handed_on(plan, job)}])",
         f"        delivery('approve --environment {job.environment}', true, env.APPROVED_BY)",
         "    }",
         "}",

@@ -3,8 +3,8 @@
 FUNCTIONS = """\
 // When, with which rights, and nothing else: order, gates and budgets stand in delivery.toml.
 
-// A tree like that of a fresh clone, and what the jobs before have handed on. The whole history with
-// its tags, for the version; the ledger, by the credential that Jenkins itself clones with.
+// A tree like that of a fresh clone, and what the jobs before have handed on: the whole history
+// with its tags, for the version; the ledger, by the credential that Jenkins clones with.
 void tree(List jobs, boolean all = true) {
     def known = '+refs/heads/*:refs/remotes/origin/* +refs/delivery/*:refs/delivery/*'
     checkout([

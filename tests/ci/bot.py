@@ -1,0 +1,150 @@
+"""A Buildbot that runs on this machine, as people see it: log in, press buttons, look."""
+
+from __future__ import annotations
+
+import base64
+import http.cookiejar
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from delivery.ci import buildbot
+
+from tests.ci.sample import Sample
+
+Login = tuple[str, str]
+PATIENCE = 240  # seconds for what a commit begins, on a busy machine
+QUIET = 2.0  # seconds without any work: the next wave begins at once
+
+
+def free_port() -> int:
+    """Return a port that nobody has."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+class Bot:
+    """A master that builds a sample.
+
+    Args:
+        sample: the project, whose bare repository it polls.
+        tools: where Buildbot was installed before; it is not done again.
+    """
+
+    def __init__(self, sample: Sample, tools: Path) -> None:
+        self.sample, self.port = sample, free_port()
+        self.home = sample.root / buildbot.HOME
+        self.home.mkdir(parents=True)
+        (self.home.parent / tools.name).symlink_to(tools)
+        self.settings(repository=str(sample.origin), port=self.port, poll=1)
+
+    def settings(self, **more: Any) -> None:
+        """Add to the master's settings."""
+        path = self.home / buildbot.SETTINGS
+        old = path.read_text() if path.exists() else ""
+        path.write_text(old + "".join(f"{key} = {json.dumps(v)}\n" for key, v in more.items()))
+
+    def delivery(self, *args: str) -> str:
+        """Run ``python -m delivery``."""
+        return self.sample.run(["python3", "-m", "delivery", *args], self.sample.root)
+
+    def admit(self, name: str) -> Login:
+        """Give somebody a password; return the name and it."""
+        return name, self.delivery("ci", "--admit", name).split()[-1]
+
+    @contextmanager
+    def running(self) -> Iterator[Bot]:
+        """Let it run; it has looked at the repository once."""
+        try:
+            said = self.delivery("ci", "--start")
+            assert f"http://127.0.0.1:{self.port}/" in said, said
+            self.wait(lambda: (self.home / "gitpoller-work" / "FETCH_HEAD").exists())
+            time.sleep(1)
+            yield self
+        finally:
+            self.delivery("ci", "--stop")
+
+    def get(self, path: str) -> Any:
+        """Return what the master's API says."""
+        url = f"http://127.0.0.1:{self.port}/api/v2/{path}"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return json.load(answer)
+
+    def press(self, button: str, who: Login | None = None, **told: str) -> int:
+        """Press a button, logged in or not; return the HTTP status."""
+        return self._control(f"forceschedulers/{button}", "force", who, told)
+
+    def cancel(self, build: int, who: Login) -> int:
+        """Stop a build; return the HTTP status."""
+        return self._control(f"builds/{build}", "stop", who, {"reason": "changed my mind"})
+
+    def _control(self, path: str, method: str, who: Login | None, told: dict[str, str]) -> int:
+        cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+        browser = urllib.request.build_opener(cookies)
+        base = f"http://127.0.0.1:{self.port}"
+        try:
+            if who:
+                login = urllib.request.Request(f"{base}/auth/login")
+                secret = base64.b64encode(":".join(who).encode()).decode()
+                login.add_header("Authorization", f"Basic {secret}")
+                browser.open(login, timeout=30)
+            body = {"jsonrpc": "2.0", "method": method, "id": 1, "params": told}
+            data, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
+            place = urllib.request.Request(f"{base}/api/v2/{path}", data, kind)
+            with browser.open(place, timeout=30) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def running_build(self, builder: str) -> int:
+        """Wait for a build of a builder that is not complete; return its number."""
+        found: list[int] = []
+
+        def there() -> bool:
+            path = f"builders/{builder}/builds?complete=false"
+            found[:] = [build["buildid"] for build in self.get(path)["builds"]]
+            return bool(found)
+
+        self.wait(there)
+        return found[0]
+
+    def built(self, *commits: str) -> None:
+        """Wait until the master has seen commits, and has nothing to do any more."""
+        self.wait(lambda: set(commits) <= self._seen())
+        self.idle()
+
+    def idle(self) -> None:
+        """Wait until the master has nothing to do for a while."""
+        since = time.monotonic()
+
+        def quiet() -> bool:
+            nonlocal since
+            waiting = self.get("buildrequests?complete=false")["buildrequests"]
+            since = time.monotonic() if waiting else since
+            return time.monotonic() - since > QUIET
+
+        self.wait(quiet)
+
+    def _seen(self) -> set[str]:
+        return {change["revision"] for change in self.get("changes")["changes"]}
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Wait until something holds."""
+        end = time.monotonic() + PATIENCE
+        while not done():
+            assert time.monotonic() < end, self.log()
+            time.sleep(0.3)
+
+    def log(self) -> str:
+        """Return what the builds say of themselves, and the end of the master's log."""
+        builds = self.get("builds?property=got_revision")["builds"]
+        told = [f"{b['builderid']} {b['results']} {b['state_string']}" for b in builds]
+        return "\n".join(told) + (self.home / "twistd.log").read_text()[-3000:]

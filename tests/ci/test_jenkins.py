@@ -1,0 +1,298 @@
+"""Jenkins: its file is of good form, and a stand-in on Jenkins' own Groovy ran it.
+
+No Jenkins can be had from a package index. What stands in (``jenkins/``) checks the form of the
+declarative pipeline and runs it: stages, agents, stashes, credentials, inputs, locks, milestones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from delivery.ci import jenkins
+from delivery.ci.plan import plan
+from delivery.config import load
+
+from tests.ci.conftest import Begin
+from tests.ci.emit import SHAPES
+from tests.ci.sample import BIN, STAGES, TESTED, Sample, in_order
+from tests.render.conftest import Render
+
+pytestmark = pytest.mark.groovy
+SOURCES = Path(__file__).parent / "jenkins"
+LIBRARIES = "/usr/share/groovy/lib/*"
+JAVA = next(iter(sorted(Path("/usr/lib/jvm").glob("java-17-openjdk-*"))), Path())
+PASSED = sorted(f"{stage} passed" for stage in STAGES)
+Standin = list[str]
+
+
+@pytest.fixture(scope="session")
+def standin(tmp_path_factory: pytest.TempPathFactory) -> Standin:
+    """Return the command of the stand-in, compiled once."""
+    classes = tmp_path_factory.mktemp("jenkins")
+    env = {**os.environ, "JAVA_HOME": str(JAVA)}
+    sources = sorted(map(str, SOURCES.glob("*.groovy")))
+    subprocess.run(["groovyc", "-d", str(classes), *sources], env=env, check=True)
+    return [str(JAVA / "bin" / "java"), "-cp", f"{classes}:{LIBRARIES}", "jenkins"]
+
+
+def wrong(standin: Standin, *paths: Path) -> str:
+    """Return what the stand-in finds wrong with the form of files."""
+    command = [*standin, "check", *map(str, paths)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+@pytest.fixture
+def sample(begin: Begin) -> Sample:
+    """Return a project that is delivered by Jenkins."""
+    return begin(ci=["jenkins"])
+
+
+@pytest.fixture
+def asking(begin: Begin) -> Sample:
+    """Return a project whose production waits for a person."""
+
+    def change(sample: Sample) -> None:
+        sample.edit("delivery.toml", "approval = false", "approval = true")
+        sample.write()
+
+    return begin(change, ci=["jenkins"])
+
+
+def told(sample: Sample, commit: str, **more: Any) -> list[str]:
+    """Return the arguments for a build of a commit."""
+    about = {
+        "repo": str(sample.origin),
+        "commit": commit,
+        "folder": str(sample.home / "jenkins"),
+        "credentials": {"clone": "reader", "delivery-ledger": "grace:hunter2"},
+        **more,
+    }
+    return ["run", str(sample.root / "Jenkinsfile"), json.dumps(about)]
+
+
+def build(standin: Standin, sample: Sample, commit: str, **more: Any) -> str:
+    """Let the stand-in build a commit; return what it says."""
+    return sample.run([*standin, *told(sample, commit, **more)], sample.home)
+
+
+def result(said: str) -> str:
+    """Return how a build ended."""
+    (line,) = re.findall(r"^REPORT (.*)$", said, re.MULTILINE)
+    return str(json.loads(line)["result"])
+
+
+def test_every_stage_table_gives_a_file_of_good_form(
+    slim: Render, standin: Standin, tmp_path: Path
+) -> None:
+    paths = []
+    for name, answers in SHAPES.items():
+        for approval in (False, True):
+            project = slim(**answers, ci=["jenkins"])
+            table = project / "delivery.toml"
+            text = table.read_text().replace(
+                "approval = false", f"approval = {str(approval).lower()}"
+            )
+            table.write_text(
+                text.replace("[stages.publish]", '[stages.publish]\nsecrets = ["TOKEN"]')
+            )
+            path = tmp_path / f"{name}-{approval}"
+            path.write_text(jenkins.files(plan(load(project)))["Jenkinsfile"])
+            paths.append(path)
+    assert wrong(standin, *paths) == ""
+
+
+FAULTS: dict[str, tuple[str, str]] = {
+    "a section that is none": ("    options {", "    option {"),
+    "no agent": ("    agent none\n", ""),
+    "an agent that is none": ("agent any", "agent some"),
+    "a stage twice": ("stage('unit')", "stage('lint')"),
+    "a stage without work": ("steps {", "step {"),
+    "no step of that name": ("milestone 8", "milestones 8"),
+    "a step without what it needs": (
+        "checkout([",
+        "checkouts([\n$class: 'x'])\nunstash()\necho([\n",
+    ),
+    "a parameter that is none": ("unit: 'MINUTES'", "units: 'MINUTES'"),
+    "a unit that is none": ("unit: 'MINUTES'", "unit: 'MINUTE'"),
+    "a time in quotes": ("timeout(time: 6,", "timeout(time: '6',"),
+    "an option for the whole, in a stage": (
+        "options { timeout",
+        "options { buildDiscarder(1)\ntimeout",
+    ),
+    "a condition that is none": ("when { expression {", "when { expressions {"),
+    "a post that is none": ("post { always {", "post { ever {"),
+    "an environment of statements": ("CI = 'true'", "echo 'true'"),
+    "something beside the pipeline": ("pipeline {", "echo 'x'\npipeline {"),
+    "a brace that is missing": ("    agent none\n", "    agent none }\n"),
+}
+
+
+@pytest.fixture(scope="session")
+def refused(
+    render: Render, standin: Standin, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Return what is found in a file with each of the faults, all looked at in one go."""
+    text, folder = (render(ci=["jenkins"]) / "Jenkinsfile").read_text(), tmp_path_factory.mktemp(
+        "bad"
+    )
+    paths = {}
+    for name, (old, new) in FAULTS.items():
+        assert old in text, name
+        paths[name] = folder / re.sub(r"\W+", "-", name)
+        paths[name].write_text(text.replace(old, new, 1))
+    said = wrong(standin, *paths.values()).splitlines()
+    return {
+        name: "\n".join(line for line in said if line.startswith(f"{p}:"))
+        for name, p in paths.items()
+    }
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_stand_in_finds_what_jenkins_would_refuse(refused: dict[str, str], fault: str) -> None:
+    assert refused[fault]
+
+
+def test_a_commit_goes_into_production(sample: Sample, standin: Standin) -> None:
+    commit = sample.git("rev-parse", "HEAD")
+    said = build(standin, sample, commit)
+    assert in_order(sample.journal(commit)), said
+    assert result(said) == "SUCCESS"
+    assert len(sample.digests(commit)) == 1
+    assert sorted(sample.told(commit)) == PASSED
+    assert {event.by for event in sample.events(commit)} == {"Ada Lovelace <ada@example.org>"}
+    assert {event.via for event in sample.events(commit)} == {"jenkins"}
+    assert "hunter2" not in said
+
+
+def test_after_a_red_unit_nothing_is_begun_and_the_ledger_says_so(
+    sample: Sample, standin: Standin
+) -> None:
+    commit = sample.commit("Break", "unit red")
+    said = build(standin, sample, commit)
+    assert result(said) == "FAILURE"
+    assert set(sample.journal(commit)) <= {"lint", "unit", "build", "docs", "security"}
+    assert {"unit failed", "lint passed"} <= set(sample.told(commit)), said
+
+
+def test_after_a_red_acceptance_is_no_production(sample: Sample, standin: Standin) -> None:
+    commit = sample.commit("Break", "acceptance red")
+    said = build(standin, sample, commit)
+    assert sample.journal(commit)[-1] == "acceptance", said
+    assert "acceptance failed" in sample.told(commit)
+
+
+@pytest.mark.parametrize("more", [{"branch": "topic"}, {"branch": "main", "change": "7"}], ids=str)
+def test_another_branch_and_a_change_request_are_tested_and_not_published(
+    sample: Sample, standin: Standin, more: dict[str, str]
+) -> None:
+    commit = sample.git("rev-parse", "HEAD")
+    sample.git("push", "--quiet", "origin", "HEAD:topic")
+    said = build(standin, sample, commit, credentials={}, **more)
+    assert sorted(sample.journal(commit)) == sorted(TESTED), said
+    assert result(said) == "SUCCESS"
+    assert sample.events(commit) == []
+
+
+def test_a_branch_is_delivered_on_demand_by_who_asked(sample: Sample, standin: Standin) -> None:
+    commit = sample.git("rev-parse", "HEAD")
+    sample.git("push", "--quiet", "origin", "HEAD:topic")
+    said = build(standin, sample, commit, branch="topic", user="grace", params={"ON_DEMAND": True})
+    assert sorted(sample.told(commit)) == PASSED, said
+    assert {event.by for event in sample.events(commit)} == {"grace"}
+
+
+@pytest.mark.parametrize(("press", "ends"), [("", "performance"), ("linus", "performance")])
+def test_without_an_approval_by_who_may_is_no_production(
+    asking: Sample, standin: Standin, press: str, ends: str
+) -> None:
+    commit = asking.git("rev-parse", "HEAD")
+    said = build(standin, asking, commit, press=press, groups={"approvers": ["grace"]})
+    assert result(said) == "ABORTED"
+    assert asking.journal(commit)[-1] == ends, said
+    assert "approved" not in {event.event for event in asking.events(commit)}
+
+
+def test_who_approves_is_in_the_ledger(asking: Sample, standin: Standin) -> None:
+    commit = asking.git("rev-parse", "HEAD")
+    said = build(standin, asking, commit, press="grace", groups={"approvers": ["grace"]})
+    assert in_order(asking.journal(commit)), said
+    approved = [event.by for event in asking.events(commit) if event.event == "approved"]
+    assert approved == ["grace"]
+
+
+@pytest.mark.parametrize("fault", ["build alters", "build loses"])
+def test_an_artifact_that_was_altered_or_lost_is_not_published(
+    sample: Sample, standin: Standin, fault: str
+) -> None:
+    commit = sample.commit("Fault", fault)
+    said = build(standin, sample, commit)
+    assert result(said) == "FAILURE"
+    assert "publish" not in sample.journal(commit), said
+
+
+def test_a_shallow_clone_is_not_built(sample: Sample, standin: Standin) -> None:
+    sample.edit("Jenkinsfile", "shallow: false, depth: 0", "shallow: true, depth: 1")
+    commit = sample.commit("Forget the history")
+    said = build(standin, sample, commit)
+    assert "this clone is shallow" in said
+    assert "build" not in sample.journal(commit)
+
+
+def test_an_older_build_is_not_let_past_a_later_one(sample: Sample, standin: Standin) -> None:
+    older, later = sample.commit("One"), sample.commit("Two")
+    assert result(build(standin, sample, later, number="2")) == "SUCCESS"
+    said = build(standin, sample, older, number="1")
+    assert result(said) == "ABORTED"
+    assert "acceptance" not in sample.journal(older), said
+    assert in_order(sample.journal(later))
+
+
+def test_a_build_that_is_aborted_says_so_and_the_next_goes_on(
+    sample: Sample, standin: Standin
+) -> None:
+    commit = sample.commit("Slow", "acceptance slow")
+    process = sample.start([*standin, *told(sample, commit)], sample.home)
+    while "acceptance" not in sample.journal(commit):
+        assert process.poll() is None
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGTERM)
+    said, _ = process.communicate(timeout=200)
+    reasons = [e.reason for e in sample.events(commit) if e.event == "failed"]
+    assert reasons == ["interrupted"], said
+    assert result(said) == "ABORTED"
+    following = sample.commit("Quick")
+    build(standin, sample, following, number="2")
+    assert sorted(sample.told(following)) == PASSED
+
+
+def test_the_job_is_what_jenkins_job_builder_takes(render: Render, tmp_path: Path) -> None:
+    project = render(ci=["jenkins"], repository_url="https://git.example.org/acme/parcels")
+    command = [str(BIN / "jenkins-jobs"), "test", str(project / "jenkins" / "job.yml")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    job = ElementTree.fromstring(done.stdout)
+    assert job.tag.endswith("WorkflowMultiBranchProject")
+    assert job.findtext(".//remote") == "https://git.example.org/acme/parcels"
+    assert job.findtext(".//scriptPath") == "Jenkinsfile"
+
+
+def test_a_rollback_takes_what_was_typed_as_it_is(sample: Sample, standin: Standin) -> None:
+    commit = sample.git("rev-parse", "HEAD")
+    told_of = {
+        "ACTION": "rollback",
+        "ENVIRONMENT": "production",
+        "VERSION": "1;x",
+        "REASON": "$(x)",
+    }
+    said = build(standin, sample, commit, user="grace", params=told_of)
+    assert sample.journal(commit) == [], said
+    assert "'1;x' has to name one artifact that was built" in said
