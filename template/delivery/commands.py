@@ -14,10 +14,11 @@ from . import template as origin
 from . import tools
 from .artifact import lock as locks
 from .artifact import papers, provenance, sbom, wheel
-from .config import BUILD, PUBLISH, Config
+from .config import Config
 from .errors import DeliveryError, Refused, UsageError
 from .ledger import event
 from .project import Project
+from .tables import BUILD, PUBLISH
 
 OWN = ("pip", "setuptools", "wheel")  # what Python itself puts into a new environment
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from .artifact import papers
 from .artifact.wheel import Artifact, digest, verified
-from .config import BUILD, Config, load
+from .config import Config, load
 from .errors import DeliveryError, Missing, Refused, UsageError
 from .git import Git
 from .ledger import event
 from .ledger.event import Event
 from .ledger.store import Ledger
+from .tables import BUILD
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from ..config import Retention
 from ..errors import UsageError
 from ..git import Git
 from ..ledger.event import EVERYWHERE, Event
 from ..project import Project
+from ..tables import Retention
 from .folder import Folder
 
 PLAIN = re.compile(r"((?!\.dev)[^+])*")  # a version that counts no commits since a tag

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..config import Stage
 from ..ledger.event import EVERYWHERE, Event
 from ..ledger.signature import BROKEN, SIGNED, Reader
 from ..ledger.store import Ledger
 from ..project import Project
+from ..tables import Stage
 
 VERDICTS = ("passed", "failed")
 

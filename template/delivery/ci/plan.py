@@ -24,8 +24,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..config import BUILD, Config, Stage
+from ..config import Config
 from ..errors import UsageError
+from ..tables import BUILD, Stage
 
 COLD = 5  # minutes for a clone, and for tools that no cache has
 SLOW = 4  # how much slower than two warm cores an agent may be

@@ -7,11 +7,11 @@ import subprocess
 from typing import Any
 
 from ..artifact import wheel
-from ..config import BUILD
 from ..errors import DeliveryError, Refused, UsageError
 from ..ledger import event
 from ..pipeline import gate, performance, promotion
 from ..project import Project
+from ..tables import BUILD
 from . import playbooks
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import view
-from ..config import Stage
 from ..errors import Refused
 from ..ledger.event import Event
 from ..ledger.signature import Reader
 from ..pipeline import gate
 from ..project import Project
+from ..tables import Stage
 from . import playbooks
 
 CANDIDATES = 20  # how many newer artifacts are looked at

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from ..config import Config, Stage
+from ..config import Config
 from ..git import Git
 from ..ledger.chain import SKEW
 from ..ledger.event import Event, email
 from ..ledger.signature import FILE, SETUP, Signers
+from ..tables import Stage
 
 
 def missing(

@@ -13,9 +13,9 @@ from pathlib import Path
 from .. import tools
 from ..artifact.credentials import PASSWORD
 from ..artifact.wheel import Artifact
-from ..config import BUILD, Stage
 from ..errors import Refused
 from ..project import Project
+from ..tables import BUILD, Stage
 from . import gate, progress
 
 TAIL = 15  # lines of a red stage's log that are shown

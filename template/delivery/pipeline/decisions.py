@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ..artifact.wheel import Artifact
-from ..config import Stage
 from ..errors import Refused, UsageError
 from ..ledger import event, signature
 from ..ledger.event import EVERYWHERE, Event
 from ..project import Project
+from ..tables import Stage
 from . import approval, gate
 
 # An approval is given on what was seen, not on what may follow from it.

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..config import Config, Stage
+from ..config import Config
 from ..errors import Refused
 from ..git import Git
 from ..ledger.event import Event
 from ..ledger.store import Ledger
+from ..tables import Stage
 from . import approval
 
 

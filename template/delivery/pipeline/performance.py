@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..config import Limits
 from ..errors import DeliveryError, UsageError
+from ..tables import Limits
 
 CLIENTS = 16  # so many requests can be on their way at once
 PATIENCE = 5.0  # seconds until an answer counts as a failure

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 
-from ..config import Stage
+from ..tables import Stage
 
 WIDTH = 12
 UP, CLEAR = "\x1b[A", "\x1b[K"

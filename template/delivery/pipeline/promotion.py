@@ -14,9 +14,9 @@ import sys
 
 from ..artifact.devpi import DEV, Devpi
 from ..artifact.wheel import Artifact
-from ..config import Stage
 from ..errors import DeliveryError
 from ..project import Project
+from ..tables import Stage
 from .gate import Case
 
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .. import tools, view
-from ..config import Stage
 from ..errors import DeliveryError
 from ..ledger.event import Event
 from ..project import Project
+from ..tables import Stage
 from . import progress, promotion
 from .attempt import Attempt
 from .process import Processes

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from .. import tools, view
 from ..artifact.wheel import Artifact, verified
-from ..config import BUILD, Config, Stage
+from ..config import Config
 from ..environments import playbooks
 from ..errors import DeliveryError, Refused, UsageError
 from ..ledger.event import Event
 from ..project import Project
+from ..tables import BUILD, Stage
 from . import gate, progress, rounds
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 sys.path.insert(0, os.getcwd())
 from delivery import commands  # noqa: E402  # the project's own
 from delivery.artifact.wheel import describe  # noqa: E402
-from delivery.config import BUILD  # noqa: E402
 from delivery.pipeline import gate  # noqa: E402
 from delivery.project import Project  # noqa: E402
+from delivery.tables import BUILD  # noqa: E402
 
 
 def build(project: Project) -> None:

@@ -9,9 +9,9 @@ import pytest
 from delivery.artifact import papers, retention
 from delivery.artifact.folder import Folder
 from delivery.artifact.wheel import Artifact, describe
-from delivery.config import Retention
 from delivery.ledger.event import Event
 from delivery.project import Project
+from delivery.tables import Retention
 
 from .conftest import Toy
 from .test_index import wheel
