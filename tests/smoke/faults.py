@@ -39,10 +39,11 @@ def doctest(root: Path) -> None:
 
 
 def integration(root: Path) -> None:
-    """Leave a file out of the wheel, which the source beside it has."""
+    """Let the wheel lack a file that the source has, and its commands call what there is not."""
     greeting(root).with_name("words.txt").write_text("Hello\n")
     path = root / "pyproject.toml"
-    path.write_text(path.read_text() + "\n[tool.setuptools]\ninclude-package-data = false\n")
+    text = path.read_text().replace(':main"', ':nowhere"')
+    path.write_text(text + "\n[tool.setuptools]\ninclude-package-data = false\n")
 
 
 def docs(root: Path) -> None:
