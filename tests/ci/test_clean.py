@@ -91,10 +91,11 @@ def test_production_is_one_job_after_acceptance(project: Path) -> None:
     assert jobs["production"]["concurrency"] == {"group": "production", "cancel-in-progress": False}
 
 
-def test_gitlab_hands_the_right_to_push_to_nothing_that_runs_for_every_commit(
+def test_gitlab_lets_nothing_push_that_runs_for_every_commit(
     project: Path,
 ) -> None:
     jobs = loaded(project / ".gitlab-ci.yml")
     tested = [job for job in jobs.values() if "'extends': '.tested'" in str(job)]
     assert len(tested) == 6
     assert not [job for job in tested if "LEDGER" in str(job)]
+    assert jobs[".tested"]["variables"] == {"DELIVERY_LEDGER_PUSH": "no"}

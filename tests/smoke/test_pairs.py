@@ -136,6 +136,8 @@ def test_its_own_linter_and_mypy_are_content(made: Made, tools: Tools, row: Row)
     env = {**os.environ, "MYPY_CACHE_DIR": str(place.parent / "mypy"), "PYTHONPATH": source}
     assert lint["commands"][-1][0] == "mypy"
     for program, *arguments in lint["commands"]:
+        if program == "python":  # the CI files: tests/ci compares them
+            continue
         done = subprocess.run(
             [str(place / program), *arguments],
             cwd=project,

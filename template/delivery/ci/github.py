@@ -164,7 +164,9 @@ def _end(job: Job) -> Iterator[str]:
         told = """sh -c 'echo "url=$SERVICE_URL" >>"$GITHUB_OUTPUT"'"""
         yield "      - name: live"
         yield "        id: live"
-        yield f"        run: python3 -m delivery exec {job.environment} -- {told}"
+        yield "        run: >-"
+        yield f"          python3 -m delivery exec {job.environment} --"
+        yield f"          {told}"
     if job.delivers:
         yield BOARD.rstrip("\n")
     yield from _upload(f"job-{job.name}", [CARRIED, *KEPT], "ignore")
