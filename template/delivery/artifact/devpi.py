@@ -76,7 +76,7 @@ class Devpi:
                 "delivery.toml: an index on devpi is devpi+https://HOST/TEAM, with the name of the"
                 f" user whose indices they are at its end, not {DEVPI}{site.base}"
             )
-        return cls(replace(site, base=base, user=site.user or team), team)
+        return cls(replace(site, base=base, user=site.user or team, login="/+login"), team)
 
     def at(self, level: str) -> Devpi:
         """Return the index of another level."""

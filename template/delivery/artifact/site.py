@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import http.client
 import json
 import os
@@ -59,11 +61,13 @@ class Site:
         base: the address, without a slash at the end and without credentials.
         user: who we are there, unless the environment or ``~/.netrc`` says otherwise.
         root: the project's top folder.
+        login: the path that gives a token for a password, on devpi.
     """
 
     base: str
     user: str
     root: Path
+    login: str = ""
 
     @classmethod
     def parse(cls, address: str, root: Path, user: str = "") -> Site:
@@ -92,14 +96,16 @@ class Site:
         base = f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
         return cls(base, parts.username or user, root)
 
-    def ask(self, url: str, accept: str = "*/*", send: object = None, method: str = "") -> Answer:
+    def ask(
+        self, url: str, accept: str = "*/*", send: object = None, anonymous: bool = False
+    ) -> Answer:
         """Return what is answered at an address, whatever the status.
 
         Args:
             url: the whole address.
             accept: the kinds of document that are wanted.
-            send: a document to send as JSON, or its bytes.
-            method: the request's method; by default GET, or POST when something is sent.
+            send: a document to send as JSON, or its bytes; then the request is a POST.
+            anonymous: whether not to say who we are.
 
         Raises:
             DeliveryError: nobody answers, or not to the end.
@@ -108,8 +114,8 @@ class Site:
         headers = {"Accept": accept, "User-Agent": AGENT}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        request = urllib.request.Request(url, body, headers, method=method or None)
-        found = self.credentials if self._own(url) else None
+        request = urllib.request.Request(url, body, headers)
+        found = self.credentials if self._own(url) and not anonymous else None
         if found:
             # Not sent on to where a redirect leads.
             request.add_unredirected_header("Authorization", credentials.header(found))
@@ -131,8 +137,9 @@ class Site:
 
     @property
     def credentials(self) -> tuple[str, str] | None:
-        """Who we are there, and the proof."""
-        return credentials.find(self.base, self.user)
+        """Who we are there, and the proof: a password, or the token that was given for it."""
+        found = credentials.find(self.base, self.user)
+        return _token(self, found) if found and self.login else found
 
     def keep(self, file: str, body: bytes) -> Path:
         """Write what was fetched under the project's ``.delivery``; return its path."""
@@ -209,6 +216,19 @@ class Site:
     def _own(self, url: str) -> bool:
         mine, other = urlsplit(self.base), urlsplit(url)
         return (mine.scheme, mine.netloc) == (other.scheme, other.netloc)
+
+
+@functools.cache
+def _token(site: Site, found: tuple[str, str]) -> tuple[str, str]:
+    """Return a user and a token: to look at a password costs devpi a third of a second, each time.
+
+    Where there is none to be had, the password is what the next request will be judged by.
+    """
+    document = {"user": found[0], "password": found[1]}
+    with contextlib.suppress(DeliveryError, KeyError, TypeError):
+        answer = site.ask(f"{site.base}{site.login}", "application/json", document, anonymous=True)
+        return found[0], str(answer.document["result"]["password"])
+    return found
 
 
 def other_bytes(index: object, file: str, found: str, wanted: str) -> Refused:

@@ -87,8 +87,9 @@ def test_pypi_takes_tagged_commits_alone(tmp_path: Path) -> None:
 
 
 PAGES = {
-    "application/vnd.pypi.simple.v1+json": '{{"meta": {{"api-version": "1.0"}},'
-    ' "name": "x", "files": [{{"filename": "{file}", "url": "../{file}", "hashes": {{"sha256": "{sha256}"}}}}]}}',
+    "application/vnd.pypi.simple.v1+json": """{{"meta": {{"api-version": "1.0"}}, "name": "x",
+        "files": [{{"filename": "{file}", "url": "../{file}", "hashes": {{"sha256": "{sha256}"}}}}]
+    }}""",
     "text/html": '<a href="../{quoted}#sha256={sha256}">{file}</a>',
 }
 
