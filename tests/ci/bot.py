@@ -20,7 +20,7 @@ from tests.ci.sample import Sample
 
 Login = tuple[str, str]
 PATIENCE = 240  # seconds for what a commit begins, on a busy machine
-QUIET = 2.0  # seconds without any work: the next wave begins at once
+QUIET = 8.0  # seconds without any work: on a busy machine the next wave begins that late
 
 
 def free_port() -> int:
@@ -116,9 +116,16 @@ class Bot:
         self.wait(there)
         return found[0]
 
-    def built(self, *commits: str) -> None:
-        """Wait until the master has seen commits, and has nothing to do any more."""
+    def built(self, *commits: str, until: str | None = None) -> None:
+        """Wait until the master has seen commits, and has nothing to do any more.
+
+        Args:
+            commits: the commits.
+            until: the stage that each of them comes to; None: as far as it goes.
+        """
         self.wait(lambda: set(commits) <= self._seen())
+        if until:
+            self.wait(lambda: all(until in self.sample.journal(commit) for commit in commits))
         self.idle()
 
     def idle(self) -> None:

@@ -51,7 +51,7 @@ def bot(render: Render, tmp_path_factory: pytest.TempPathFactory, installed: Pat
 
 def test_a_commit_goes_into_production(bot: Bot) -> None:
     commit = bot.sample.commit("Go")
-    bot.built(commit)
+    bot.built(commit, until="production")
     assert in_order(bot.sample.journal(commit)), bot.log()
     assert len(bot.sample.digests(commit)) == 1
     assert sorted(bot.sample.told(commit)) == PASSED
@@ -93,7 +93,7 @@ def test_an_artifact_that_was_altered_is_not_published(bot: Bot) -> None:
 
 def test_two_commits_in_quick_succession_keep_their_order(bot: Bot) -> None:
     commits = [bot.sample.commit("One"), bot.sample.commit("Two")]
-    bot.built(*commits)
+    bot.built(*commits, until="production")
     for commit in commits:
         assert in_order(bot.sample.journal(commit)), bot.log()
     live = [
@@ -114,7 +114,7 @@ def test_a_build_that_is_cancelled_says_so_and_the_next_goes_on(bot: Bot) -> Non
     told = [e for e in bot.sample.events(commit) if (e.stage, e.event) == ("acceptance", "failed")]
     assert [event.reason for event in told] == ["interrupted"], bot.log()
     following = bot.sample.commit("Quick")
-    bot.built(following)
+    bot.built(following, until="production")
     assert sorted(bot.sample.told(following)) == PASSED, bot.log()
 
 

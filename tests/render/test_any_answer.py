@@ -55,7 +55,7 @@ ANSWERS = st.fixed_dictionaries(
         "linter": st.sampled_from(["flake8", "ruff"]),
         "license": st.sampled_from(LICENSES),
         "python_floor": st.sampled_from(["3.11", "3.12", "3.13"]),
-        "ci": st.lists(st.sampled_from(["github", "gitlab"]), unique=True),
+        "ci": st.lists(st.sampled_from(["github", "gitlab", "jenkins", "buildbot"]), unique=True),
         "environments": st.lists(st.sampled_from(CHOICES[1:]), unique=True),
     },
 )

@@ -21,8 +21,7 @@ class Engine {
 
     Engine(Map told) {
         this.told = told
-        base = ['PATH', 'HOME', 'LANG', 'USER'].findAll { System.getenv(it) }.collectEntries { [it, System.getenv(it)] }
-        base += System.getenv().findAll { name, text -> name ==~ /(XDG|PIP|UV|SSL|PYTHON|GIT|SAMPLE|SHIM).*/ || name =~ /(?i)_proxy$/ }
+        base = new HashMap(System.getenv())
         base += [BUILD_NUMBER: told.number, JOB_NAME: "team/service/${told.branch}".toString(), JOB_BASE_NAME: told.branch]
         base += told.tag ? [BRANCH_NAME: told.tag, TAG_NAME: told.tag] : [BRANCH_NAME: told.branch]
         base += told.change ? [CHANGE_ID: told.change] : [:]
