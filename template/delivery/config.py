@@ -15,6 +15,7 @@ from .artifact.index import Index, at
 from .errors import UsageError
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]*")
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?")
 APPROVAL = ("approval", "four_eyes", "approval_days")
 BUILD = "build"  # the stage that makes the artifact; what needs it, however remotely, handles it
 
@@ -92,6 +93,7 @@ class Config:
         cool_off: days that a release has to be old before a lock takes it; 0: any.
         performance: the limits of the paths that the stage of that name asks for.
         retention: what ``prune`` keeps.
+        system: the Debian packages that a release needs of the system.
     """
 
     root: Path
@@ -103,6 +105,7 @@ class Config:
     performance: Mapping[str, Limits]
     cool_off: float = 0
     retention: Retention = Retention()
+    system: tuple[str, ...] = ()
 
     def stage(self, name: str) -> Stage:
         """Return the stage of a name, or of the beginning of one that no other stage has.
@@ -155,7 +158,7 @@ def load(root: Path) -> Config:
     """
     project = _parse(root / "pyproject.toml").get("project", {})
     table = _parse(root / "delivery.toml")
-    names = ("ledger", "lock", "performance", "retention", "stages")
+    names = ("ledger", "lock", "performance", "retention", "stages", "system")
     tables = dict.fromkeys(names, dict)
     _check(table, {"index": str, **tables}, "delivery.toml", ("index", "stages"))
     ledger = table.get("ledger", {})
@@ -175,6 +178,7 @@ def load(root: Path) -> Config:
         cool_off=lock.get("cool-off", 0),
         performance=_limits(table.get("performance", {})),
         retention=_retention(table.get("retention", {})),
+        system=_system(table.get("system", {})),
     )
 
 
@@ -203,6 +207,16 @@ def _check(table: Any, keys: Mapping[str, Any], place: str, required: tuple[str,
     for key in required:
         if key not in table:
             raise UsageError(f"{place}: {key} is missing")
+
+
+def _system(table: Mapping[str, Any]) -> tuple[str, ...]:
+    place = "delivery.toml [system]"
+    _check(table, {"packages": list}, place)
+    names = table.get("packages", [])
+    for name in names:
+        if not (isinstance(name, str) and PACKAGE.fullmatch(name)):
+            raise UsageError(f"{place}: packages has {name!r}, which is no Debian package's name")
+    return tuple(names)
 
 
 def _retention(table: Mapping[str, Any]) -> Retention:
