@@ -50,7 +50,8 @@ def build(project: Project) -> None:
 def _write_papers(project: Project, made: wheel.Artifact) -> dict[str, str]:
     """Write what the artifact is made of and where it comes from; return the sha256 of each."""
     dist, lock = project.config.root / "dist", wheel.lock(project.git, made).decode()
-    bom = sbom.document(project.config.name, dist / made.wheel, made, lock)
+    needs = project.config.system
+    bom = sbom.document(project.config.name, dist / made.wheel, made, lock, needs)
     told = {"sbom": papers.write(dist, made, "sbom", bom)}
     others = {file.name: wheel.digest(file) for file in dist.iterdir() if file.name != made.wheel}
     origin_ = provenance.statement(project.git, made, others, event.via())
@@ -177,7 +178,7 @@ def _compare(
             f"what is installed is not what the SBOM of {made.version} names:"
             + "".join(f"\n  {line}" for line in wrong)
         )
-    return len(bom["components"]) + 1
+    return len(sbom.of_python(bom))
 
 
 def ci(config: Config, write: bool) -> int:

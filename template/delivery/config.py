@@ -30,6 +30,7 @@ class Config:
         cool_off: days that a release has to be old before a lock takes it; 0: any.
         performance: the limits of the paths that the stage of that name asks for.
         retention: what ``prune`` keeps.
+        system: the Debian packages that a release needs of the system.
         branch: the branch that CI systems deliver; every other is only tested.
         runner: the label of the CI system's agents; empty: whichever that system takes.
     """
@@ -43,6 +44,7 @@ class Config:
     performance: Mapping[str, Limits]
     cool_off: float = 0
     retention: Retention = Retention()
+    system: tuple[str, ...] = ()
     push: bool = True
     branch: str = "main"
     runner: str = ""
@@ -135,7 +137,7 @@ def load(root: Path) -> Config:
     """
     project = tables.parse(root / "pyproject.toml").get("project", {})
     table = tables.parse(root / "delivery.toml")
-    names = ("ci", "ledger", "lock", "performance", "retention", "stages")
+    names = ("ci", "ledger", "lock", "performance", "retention", "stages", "system")
     tables.check(
         table,
         {"index": str, "upload": str, **dict.fromkeys(names, dict)},
@@ -168,6 +170,7 @@ def load(root: Path) -> Config:
         cool_off=lock.get("cool-off", 0),
         performance=tables.limits(table.get("performance", {})),
         retention=tables.retention(table.get("retention", {})),
+        system=tables.system(table.get("system", {})),
         **ci,
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 from .errors import UsageError
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]*")
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?")
 APPROVAL = ("approval", "four_eyes", "approval_days")
 SECRET = re.compile(r"[A-Z][A-Z0-9_]*")
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")  # says the same in YAML, Groovy and a shell
@@ -117,6 +118,21 @@ def check(table: Any, keys: Mapping[str, Any], place: str, required: tuple[str, 
     for key in required:
         if key not in table:
             raise UsageError(f"{place}: {key} is missing")
+
+
+def system(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the Debian packages in ``[system]``.
+
+    Raises:
+        UsageError: it says what cannot be.
+    """
+    place = "delivery.toml [system]"
+    check(table, {"packages": list}, place)
+    names = table.get("packages", [])
+    for name in names:
+        if not (isinstance(name, str) and PACKAGE.fullmatch(name)):
+            raise UsageError(f"{place}: packages has {name!r}, which is no Debian package's name")
+    return tuple(names)
 
 
 def retention(table: Mapping[str, Any]) -> Retention:

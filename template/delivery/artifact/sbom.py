@@ -16,6 +16,7 @@ from urllib.parse import quote
 from ..errors import DeliveryError
 from .wheel import Artifact, metadata, normalized, requirements
 
+SYSTEM = "delivery:system"  # the property of what is no Python's: deb
 MARKER = "python:marker"  # the property that says where a component is installed
 PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*\])?==([^\s;]+)\s*(?:;\s*(.*?))?$")
 
@@ -39,7 +40,9 @@ def pins(lock: str) -> list[tuple[str, str, str, list[str]]]:
     return found
 
 
-def document(name: str, wheel: Path, artifact: Artifact, lock: str) -> dict[str, Any]:
+def document(
+    name: str, wheel: Path, artifact: Artifact, lock: str, system: Iterable[str] = ()
+) -> dict[str, Any]:
     """Return the SBOM of a release: the wheel, and every requirement of its lock.
 
     A requirement with a marker has the scope ``optional``: it is installed where the marker holds.
@@ -50,6 +53,7 @@ def document(name: str, wheel: Path, artifact: Artifact, lock: str) -> dict[str,
         wheel: the artifact's file.
         artifact: what it is known by.
         lock: the hashed requirements that a release installs, as its commit has them.
+        system: the Debian packages it needs; their version is the host's own.
     """
     about = metadata(wheel)
     root: dict[str, Any] = {
@@ -65,6 +69,11 @@ def document(name: str, wheel: Path, artifact: Artifact, lock: str) -> dict[str,
     components = [_component(*pin) for pin in pins(lock)]
     direct = {normalized(wanted) for wanted in requirements(wheel)}
     needed = sorted({c["bom-ref"] for c in components if c["name"] in direct})
+    for package in system:
+        mark = {"name": SYSTEM, "value": "deb"}
+        about_ = {"type": "library", "bom-ref": f"deb:{package}", "name": package}
+        components.append({**about_, "scope": "required", "properties": [mark]})
+        needed.append(f"deb:{package}")
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -104,6 +113,12 @@ def installed(folders: Iterable[str | Path]) -> dict[str, str]:
     return {normalized(each.metadata["Name"]): each.version for each in found}
 
 
+def of_python(bom: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the components that Python installs, the artifact among them."""
+    said = [*bom["components"], bom["metadata"]["component"]]
+    return [c for c in said if SYSTEM not in (p["name"] for p in c.get("properties", ()))]
+
+
 def differences(
     bom: Mapping[str, Any], there: Mapping[str, str], besides: Iterable[str] | None
 ) -> list[str]:
@@ -115,8 +130,8 @@ def differences(
         besides: the names that may be there, too; None: any.
     """
     wanted: dict[str, set[str]] = {}
-    said, required = [*bom["components"], bom["metadata"]["component"]], set()
-    for component in said:
+    required = set()
+    for component in of_python(bom):
         wanted.setdefault(component["name"], set()).add(component["version"])
         if component.get("scope", "required") == "required":
             required.add(component["name"])

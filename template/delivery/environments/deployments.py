@@ -232,6 +232,7 @@ def _where(name: str, hosts: dict[str, Any]) -> dict[str, Any]:
         "environment": name,
         "hosts": tuple(hosts),
         "url": _url(hosts),
+        "system": tuple(sorted({one for h in hosts.values() for one in h.get("system", ())})),
         "migrated": any(h.get("migrated") for h in hosts.values()),
         "seconds": round(max(spent), 3) if spent else None,
     }

@@ -48,6 +48,7 @@ def deploy(
             "service_wheel": str(file),
             "service_requirements": str(requirements),
             "service_by": by,
+            "service_packages": list(config.system),
         }
         unwatched = {} if bake else {"service_bake_seconds": 0}
         return _play(config, environment, "deploy.yml", release | unwatched)

@@ -64,6 +64,7 @@ class Event:
         environment: the environment that was changed, or that an approval is for.
         hosts: the hosts that were changed.
         url: where the environment answers.
+        system: the system's packages that the release needs there, with their versions.
         migrated: whether the release's migration was run, before it went live.
         reason: why, for what went wrong or was done on purpose; one sentence.
         forced: whether a gate was overruled.
@@ -91,6 +92,7 @@ class Event:
     environment: str | None = None
     hosts: tuple[str, ...] = ()
     url: str | None = None
+    system: tuple[str, ...] = ()
     migrated: bool = False
     reason: str | None = None
     forced: bool = False
@@ -147,7 +149,8 @@ class Event:
             subject = document["subject"][0]
             if "sha256" in subject["digest"]:
                 told |= {"wheel": subject["name"], "sha256": subject["digest"]["sha256"]}
-            told |= {"hosts": tuple(told["hosts"]), "envelope": envelope}
+            told |= {name: tuple(told[name]) for name in ("hosts", "system")}
+            told |= {"envelope": envelope}
             found = cls(**told)
             moments = [found.at, found.expires] if found.expires else [found.at]
             aware = all(datetime.fromisoformat(moment).tzinfo for moment in moments)
@@ -168,7 +171,7 @@ def _typed(event: Event) -> bool:
     }
     return all(
         isinstance(getattr(event, field.name), kinds[str(field.type)]) for field in fields(event)
-    ) and all(isinstance(host, str) for host in event.hosts)
+    ) and all(isinstance(host, str) for host in event.hosts + event.system)
 
 
 def now() -> str:

@@ -167,6 +167,7 @@ class Site:
             "wheel": what and str(what.path),
             "requirements": what and str(REQUIREMENTS),
             "python": None,
+            "packages": [],
             "environment": "{}",
             "by": "ada",
             "address": "127.0.0.1",

@@ -36,6 +36,7 @@ from .conftest import Toy
         ),
         ("[stages.lint]", '[performance."/"]\nrate = 9\n[stages.lint]', "p50 is missing"),
         ("[stages.lint]", "[performance.x]\n[stages.lint]", "a path begins with /"),
+        ("[stages.lint]", "[system]\npackages = ['-y']\n[stages.lint]", "no Debian package's name"),
         ("[stages.lint]", "[ledger]\nremote = 'nowhere'\n[stages.lint]", "no git remote 'nowhere'"),
     ],
 )

@@ -65,6 +65,18 @@ def test_the_sbom_tells_the_artifact_and_each_line_of_the_lock(tmp_path: Path) -
     assert bom["components"][1]["properties"][0]["value"] == "python_full_version < '3.13'"
 
 
+def test_the_sbom_names_what_comes_from_the_system_and_nobody_looks_for_it_in_python(
+    tmp_path: Path,
+) -> None:
+    made = wheel(tmp_path)
+    bom = sbom.document("hello", made, describe(made, "c" * 40), "", ["libpq5"])
+    valid(bom)
+    (package,) = bom["components"]
+    assert (package["name"], package["bom-ref"]) == ("libpq5", "deb:libpq5")
+    assert bom["dependencies"][0]["dependsOn"] == ["deb:libpq5"]
+    assert sbom.differences(bom, {"hello": "1.0+g123"}, ()) == []
+
+
 def test_the_same_lock_and_wheel_give_the_same_sbom(tmp_path: Path) -> None:
     assert document(tmp_path, LOCK) == document(tmp_path, LOCK)
 

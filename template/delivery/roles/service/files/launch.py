@@ -10,6 +10,9 @@ path = f"{given}/instance" if given else f"instances/{sys.argv[1]}.json"
 with open(path, encoding="utf-8") as stream:
     description = json.load(stream)
 python, *arguments = description["command"]
+# Nothing of whoever started supervisor gets in between.
+leaks = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "LD_LIBRARY_PATH", "LD_PRELOAD")
+inherited = {name: text for name, text in os.environ.items() if name not in leaks}
 # The folder that outlives releases; systemd has one, and this name for it.
-environment = {"STATE_DIRECTORY": os.path.abspath("data")} | os.environ | description["environment"]
+environment = {"STATE_DIRECTORY": os.path.abspath("data")} | inherited | description["environment"]
 os.execve(python, [python, *(sys.argv[2:] or arguments)], environment)

@@ -25,6 +25,7 @@ ARGUMENTS = {
     "wheel": {},
     "requirements": {},
     "python": {},
+    "packages": {"type": "list", "elements": "str", "default": []},
     # One text, for Ansible would star out every value of a dictionary wherever it occurs.
     "environment": {"no_log": True, "default": "{}"},
     "by": {"default": "somebody"},

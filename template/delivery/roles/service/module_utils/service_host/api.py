@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import byhand, release
+from . import byhand, release, worlds
 from .errors import Refused, sentence
 from .foundation import Foundation
 from .install import Artifact, checked_digest, installed
@@ -72,6 +72,7 @@ class Request:
                 wheel,
                 requirements,
                 parameters["python"],
+                tuple(parameters["packages"]),
             )
             if wheel:
                 checked_digest(self.artifact)
@@ -164,6 +165,7 @@ class Request:
             if self.state == "undone":
                 return release.take_back(host, self.name, str(self.version))
             return release.go_back(host, self.name, self.version)
+        worlds.packages(self.artifact.packages)
         if self.state == "staged":
             return release.stage(host, self.target(), self.artifact)
         return release.go_live(host, self.target(), self.artifact, self.environment)
@@ -214,6 +216,7 @@ class Request:
             "version": state.live.version if state.live else None,
             "sha256": state.live.sha256 if state.live else None,
             "commit": marker.get("commit"),
+            "system": marker.get("system", []),
             "previous": state.previous.version if state.previous else None,
             "earlier": list(dict.fromkeys(earlier)),
             "migrated": False,

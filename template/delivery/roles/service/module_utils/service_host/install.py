@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import worlds
 from .errors import Refused
 from .files import discard, read_json, write, write_json
 from .layout import COMPLETE, Layout
@@ -30,6 +31,7 @@ class Artifact:
     wheel: Path | None
     requirements: Path | None
     python: str | None = None
+    packages: tuple[str, ...] = ()
 
 
 def checked_digest(artifact: Artifact) -> Path:
@@ -77,6 +79,7 @@ def install(layout: Layout, artifact: Artifact, lock: Lock) -> None:
             f"{wheel.name} has no console script named {artifact.name}: add it to"
             " [project.scripts] in pyproject.toml."
         )
+    worlds.check(release)
     # The marker must not outlive files that a power cut takes.
     os.sync()
     write_json(
@@ -86,6 +89,7 @@ def install(layout: Layout, artifact: Artifact, lock: Lock) -> None:
             "version": artifact.version,
             "sha256": artifact.sha256,
             "commit": artifact.commit,
+            "system": worlds.packages(artifact.packages),
         },
     )
 

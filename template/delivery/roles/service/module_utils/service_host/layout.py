@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import Refused
+from .worlds import LEAKS
 
 # sun_path is 104 bytes on macOS and 108 on Linux, the closing zero included.
 SOCKET_LIMIT = 103
@@ -129,6 +130,11 @@ def checked_environment(environment: Mapping[str, object]) -> dict[str, str]:
     for name, value in environment.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise Refused(f"service_environment: {name!r} is no name of an environment variable.")
+        if name in LEAKS:
+            raise Refused(
+                f"service_environment: {name} would let the release load what is not its own:"
+                " leave it out, and put what it needs into the lock."
+            )
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise Refused(f"service_environment: the value of {name} is no text: put it in quotes.")
         if "\0" in str(value):
