@@ -1,5 +1,5 @@
 """Write the exact versions that projects start with: one `prod.txt` for each flavour, one `dev.txt`
-for each flavour and linter, one `tools.txt` for all, and those of Buildbot. `tox run -e lock` runs it.
+for each flavour and linter, one `tools.txt` for all; and Buildbot's. `tox run -e lock` runs it.
 
 Every combination is rendered and locked by what a project itself locks with.
 """
@@ -66,7 +66,7 @@ def main(upgrade: list[str]) -> None:
 
 
 def compile_buildbot(upgrade: list[str]) -> None:
-    """Lock the Buildbot that a project brings up on one machine; its path is no argument for tox."""
+    """Lock the Buildbot that a project starts; its path is no argument for tox."""
     quiet = ("--quiet", "--no-header", "--no-annotate", "--no-emit-index-url")
     wanted = ("--universal", "--python-version=3.11", "--generate-hashes", "--group=buildbot")
     command = ["uv", "pip", "compile", *quiet, *wanted, f"--output-file={BUILDBOT}", *upgrade]

@@ -78,7 +78,7 @@ class Bot:
         with urllib.request.urlopen(url, timeout=30) as answer:
             return json.load(answer)
 
-    def press(self, button: str, who: Login | None = None, **told: str) -> int:
+    def press(self, button: str, who: Login | None = None, /, **told: str) -> int:
         """Press a button, logged in or not; return the HTTP status."""
         return self._control(f"forceschedulers/{button}", "force", who, told)
 

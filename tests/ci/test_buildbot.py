@@ -209,7 +209,8 @@ def test_the_master_takes_every_stage_table(
     render: Render, tmp_path: Path, installed: Path, answers: dict[str, object]
 ) -> None:
     project = render(**answers, ci=["buildbot"])
-    command = [installed / "bin" / "buildbot", "checkconfig", project / "buildbot" / "master.cfg"]
+    program, config = installed / "bin" / "buildbot", project / "buildbot" / "master.cfg"
+    command = [str(program), "checkconfig", str(config)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "Config file is good!" in done.stdout, done.stdout + done.stderr
 

@@ -23,6 +23,7 @@ from delivery.config import load
 
 from tests.ci.conftest import Begin
 from tests.ci.emit import SHAPES
+from tests.ci.faults import FAULTS
 from tests.ci.sample import BIN, STAGES, TESTED, Sample, in_order
 from tests.render.conftest import Render
 
@@ -108,32 +109,6 @@ def test_every_stage_table_gives_a_file_of_good_form(
             path.write_text(jenkins.files(plan(load(project)))["Jenkinsfile"])
             paths.append(path)
     assert wrong(standin, *paths) == ""
-
-
-FAULTS: dict[str, tuple[str, str]] = {
-    "a section that is none": ("    options {", "    option {"),
-    "no agent": ("    agent none\n", ""),
-    "an agent that is none": ("agent any", "agent some"),
-    "a stage twice": ("stage('unit')", "stage('lint')"),
-    "a stage without work": ("steps {", "step {"),
-    "no step of that name": ("milestone 8", "milestones 8"),
-    "a step without what it needs": (
-        "checkout([",
-        "checkouts([\n$class: 'x'])\nunstash()\necho([\n",
-    ),
-    "a parameter that is none": ("unit: 'MINUTES'", "units: 'MINUTES'"),
-    "a unit that is none": ("unit: 'MINUTES'", "unit: 'MINUTE'"),
-    "a time in quotes": ("timeout(time: 6,", "timeout(time: '6',"),
-    "an option for the whole, in a stage": (
-        "options { timeout",
-        "options { buildDiscarder(1)\ntimeout",
-    ),
-    "a condition that is none": ("when { expression {", "when { expressions {"),
-    "a post that is none": ("post { always {", "post { ever {"),
-    "an environment of statements": ("CI = 'true'", "echo 'true'"),
-    "something beside the pipeline": ("pipeline {", "echo 'x'\npipeline {"),
-    "a brace that is missing": ("    agent none\n", "    agent none }\n"),
-}
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 from .. import tools
@@ -83,7 +84,7 @@ def settings(home: Path) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
     known = {field.name: field.default for field in fields(Settings)}
-    told = {}
+    told: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
             raise UsageError(f"{path}: unknown key {key!r} (known: {', '.join(known)})")
