@@ -15,6 +15,7 @@ PACKAGES = (
     "iproute2",
     "openssh-server",
     "python3",
+    "python3-apt",
     "python3-venv",
     "sudo",
     "systemd",

@@ -353,3 +353,8 @@ def test_a_name_for_who_acts_is_found_without_a_git_identity(
     Ledger(git).append(an_event(by=author(git)))
     monkeypatch.setenv("DELIVERY_BY", "grace")
     assert author(git) == "grace"
+
+
+def test_an_event_tells_the_systems_packages_again() -> None:
+    told = Event("deployed", "qa", "c" * 40, now(), "Ada", "test", system=("libpq5 15.10-0",))
+    assert Event.parse(told.body().encode()) == told

@@ -21,7 +21,10 @@ requirements:
   - DELIVERY_RESULT in the environment; without it nothing is written
 """
 # What the module that owns the release tells of it.
-TOLD = ("url", "version", "sha256", "commit", "previous", "earlier", "migrated", "seconds")
+TOLD = (
+    *("url", "version", "sha256", "commit", "previous", "earlier", "system"),
+    *("migrated", "seconds"),
+)
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no types
