@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from ..errors import UsageError
 
-USER, PASSWORD = "DELIVERY_INDEX_USER", "DELIVERY_INDEX_PASSWORD"
+NAMES = ("DELIVERY_INDEX_USER", "DELIVERY_INDEX_PASSWORD")  # of variables
+USER, PASSWORD = NAMES
 HINT = f"{USER} and {PASSWORD}, ~/.netrc or keyring say who asks"
 
 
