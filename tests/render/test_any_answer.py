@@ -39,7 +39,9 @@ URLS = st.one_of(
     TEXTS,
 )
 LICENSES = ["MIT", "BSD-3-Clause", "Apache-2.0", "MPL-2.0", "GPL-3.0-or-later", "Proprietary"]
-CHOICES = ["github", "acceptance", "staging", "production"]
+CI = ["github", "gitlab", "jenkins", "buildbot"]
+ENVIRONMENTS = ["acceptance", "staging", "production"]
+CHOICES = [*CI, *ENVIRONMENTS]
 ANSWERS = st.fixed_dictionaries(
     {"project_name": NAMES},
     optional={
@@ -55,8 +57,8 @@ ANSWERS = st.fixed_dictionaries(
         "linter": st.sampled_from(["flake8", "ruff"]),
         "license": st.sampled_from(LICENSES),
         "python_floor": st.sampled_from(["3.11", "3.12", "3.13"]),
-        "ci": st.lists(st.sampled_from(["github", "gitlab", "jenkins", "buildbot"]), unique=True),
-        "environments": st.lists(st.sampled_from(CHOICES[1:]), unique=True),
+        "ci": st.lists(st.sampled_from(CI), unique=True),
+        "environments": st.lists(st.sampled_from(ENVIRONMENTS), unique=True),
     },
 )
 
