@@ -115,6 +115,7 @@ def parameters(what: Wheel, folder: Path) -> dict[str, Any]:
         "wheel": str(folder / what.path.name),
         "requirements": str(folder / "requirements.txt"),
         "python": None,
+        "packages": [],
         "environment": "{}",
         "by": "ada",
         "address": "0.0.0.0",
