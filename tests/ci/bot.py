@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import http.cookiejar
 import json
 import socket
@@ -47,7 +48,7 @@ class Bot:
         self.home = sample.root / buildbot.HOME
         self.home.mkdir(parents=True)
         (self.home.parent / tools.name).symlink_to(tools)
-        self.settings(repository=str(sample.origin), port=self.port, poll=1)
+        self.settings(repository=f"file://{sample.origin}", port=self.port, poll=1)
 
     def settings(self, **more: Any) -> None:
         """Add to the master's settings."""
@@ -78,8 +79,23 @@ class Bot:
     def get(self, path: str) -> Any:
         """Return what the master's API says."""
         url = f"http://127.0.0.1:{self.port}/api/v2/{path}"
-        with urllib.request.urlopen(url, timeout=60) as answer:
-            return json.load(answer)
+        for attempt in range(5):
+            try:
+                with urllib.request.urlopen(url, timeout=60) as answer:
+                    return json.load(answer)
+            except http.client.IncompleteRead:  # a busy master ends an answer before its text
+                time.sleep(attempt)
+        raise AssertionError(f"{url} does not answer in full")
+
+    def said(self, builder: str) -> str:
+        """Return what the steps of a builder's builds said."""
+        text = ""
+        for build in self.get(f"builders/{builder}/builds")["builds"]:
+            for step in self.get(f"builds/{build['buildid']}/steps")["steps"]:
+                for log in self.get(f"steps/{step['stepid']}/logs")["logs"]:
+                    chunks = self.get(f"logs/{log['logid']}/contents")["logchunks"]
+                    text += "".join(chunk["content"] for chunk in chunks)
+        return text
 
     def press(self, button: str, who: Login | None = None, /, **told: str) -> int:
         """Press a button, logged in or not; return the HTTP status."""
