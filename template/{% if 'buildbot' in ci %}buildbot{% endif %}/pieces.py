@@ -1,6 +1,7 @@
 """What the builders in ``master.cfg`` are put together from."""
 
 from pathlib import Path
+from typing import Any
 
 from buildbot.plugins import steps, util
 from buildbot.www.authz.roles import RolesFromBase
@@ -10,11 +11,11 @@ TAR = ".delivery/handed-on.tar"  # git ignores it there
 REVISION = "%(prop:got_revision)s"
 
 
-def told(**more):
+def told(**more: Any) -> Any:
     """Tell a command who acts, and through what: the ledger wants to know."""
 
     @util.renderer
-    def environment(properties):
+    def environment(properties: Any) -> dict[str, Any]:
         authors = properties.getBuild().blamelist()
         by = buildbot.actor(properties.getProperty("owner"), authors)
         about = {"DELIVERY_BY": by, "DELIVERY_VIA": "buildbot", "DELIVERY_LEDGER_REMOTE": "origin"}
@@ -23,20 +24,20 @@ def told(**more):
     return environment
 
 
-def shell(name, *command, minutes=10, **options):
+def shell(name: str, *command: Any, minutes: int = 10, **options: Any) -> Any:
     """Return a step that runs a command; a cancelled one has half a minute to say so."""
     always = {"haltOnFailure": True, "logEnviron": False, "sigtermTime": 30}
     options = {"env": told(), "maxTime": 60 * minutes, **always, **options}
     return steps.ShellCommand(name=name, command=[*command], **options)
 
 
-def delivery(*arguments, **options):
+def delivery(*arguments: Any, **options: Any) -> Any:
     """Return a step that runs ``python -m delivery``."""
     name = arguments[1] if arguments[0] == "run" else arguments[0]
     return shell(name, "python3", "-m", "delivery", *arguments, **options)
 
 
-def clone(repository):
+def clone(repository: str) -> list[Any]:
     """Return the steps that make a tree like that of a fresh clone, with all of the history."""
     forget = "rm -rf dist .delivery/events; mkdir -p .delivery/events"
     return [
@@ -55,16 +56,17 @@ class Kept:
         folder: where.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def of(self, step):
+    def of(self, step: Any) -> Path:
         """Return the folder of a build's commit."""
-        return self.folder / step.getProperty("got_revision")
+        return self.folder / str(step.getProperty("got_revision"))
 
-    def taken(self):
+    def taken(self) -> list[Any]:
         """Return the steps that bring it into the tree, as long as it is kept."""
-        there = {"doStepIf": lambda step: self.of(step).exists(), "haltOnFailure": True}
+        there: dict[str, Any] = {"haltOnFailure": True}
+        there["doStepIf"] = lambda step: self.of(step).exists()
         tar = util.Interpolate(f"{self.folder}/{REVISION}.%(prop:buildername)s.tar")
         pack = ["tar", "-cf", tar, "-C", util.Interpolate(f"{self.folder}/{REVISION}"), "."]
         return [
@@ -73,7 +75,7 @@ class Kept:
             shell("unpack", "tar", "--no-same-owner", "-xf", TAR, **there),
         ]
 
-    def handed_on(self, name, **options):
+    def handed_on(self, name: str, **options: Any) -> Any:
         """Return the step that adds a folder of the tree."""
         return steps.DirectoryUpload(
             name=f"hand on {name}",
@@ -83,7 +85,7 @@ class Kept:
             **options,
         )
 
-    def red(self, step):
+    def red(self, step: Any) -> bool:
         """Tell whether a job of the commit was red, so that none after it may share its events."""
         mark = self.of(step) / "red"
         if step.build.results not in (util.SUCCESS, util.WARNINGS):
@@ -91,7 +93,7 @@ class Kept:
             mark.touch()
         return mark.exists()
 
-    def forgotten(self):
+    def forgotten(self) -> Any:
         """Return the step that forgets what was handed on two weeks ago."""
         old = ["find", str(self.folder), "-mindepth", "1", "-maxdepth", "1", "-mtime", "+14"]
         command = ["sh", "-c", 'mkdir -p "$2" && exec "$@" -exec rm -r {} +', "sh", *old]
@@ -103,7 +105,7 @@ class Ask(steps.BuildStep):
 
     name = "ask"
 
-    async def run(self):
+    async def run(self) -> Any:
         """Add the change."""
         names = ("branch", "got_revision", "owner", "subject", "repository")
         branch, revision, owner, subject, repository = map(self.getProperty, names)
@@ -121,11 +123,11 @@ class Approvers(RolesFromBase):
         home: the master's folder.
     """
 
-    def __init__(self, home: Path):
+    def __init__(self, home: Path) -> None:
         super().__init__()
         self.home = home
 
-    def getRolesFromUser(self, userDetails):  # noqa: N802, N803  # Buildbot's name
+    def getRolesFromUser(self, userDetails: Any) -> list[str]:  # noqa: N802, N803  # Buildbot's
         """Return the role of somebody who has logged in."""
         return ["approver"] if userDetails.get("username") in buildbot.approvers(self.home) else []
 
@@ -137,23 +139,23 @@ class People(util.CustomAuth):
         home: the master's folder.
     """
 
-    def __init__(self, home: Path):
+    def __init__(self, home: Path) -> None:
         super().__init__()
         self.home = home
 
-    def check_credentials(self, name, password):
+    def check_credentials(self, name: bytes, password: bytes) -> bool:
         """Return whether somebody is who they say."""
         known = buildbot.people(self.home).get(name.decode(errors="replace"))
         return known is not None and buildbot.fits(password.decode(errors="replace"), known)
 
 
-def why(properties):
+def why(properties: Any) -> list[str]:
     """Return the options for the reason that was given with a button."""
     reason = properties.getProperty("reason")
     return ["--reason", reason] if reason else []
 
 
-def back(properties):
+def back(properties: Any) -> list[str]:
     """Return the options for where a rollback goes to, and why."""
     version = properties.getProperty("version")
     return [*(["--to", version] if version else []), *why(properties)]

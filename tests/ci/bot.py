@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import http.cookiejar
 import json
 import socket
@@ -19,8 +20,11 @@ from delivery.ci import buildbot
 from tests.ci.sample import Sample
 
 Login = tuple[str, str]
-PATIENCE = 240  # seconds for what a commit begins, on a busy machine
-QUIET = 8.0  # seconds without any work: on a busy machine the next wave begins that late
+PATIENCE = 540  # seconds for what a commit begins, on a busy machine
+PAUSE = 0.3  # seconds between two looks
+# Looks in a row without any work, and not seconds: a busy master answers late, and begins the next
+# wave late.
+QUIET = 25
 
 
 def free_port() -> int:
@@ -44,7 +48,7 @@ class Bot:
         self.home = sample.root / buildbot.HOME
         self.home.mkdir(parents=True)
         (self.home.parent / tools.name).symlink_to(tools)
-        self.settings(repository=str(sample.origin), port=self.port, poll=1)
+        self.settings(repository=f"file://{sample.origin}", port=self.port, poll=1)
 
     def settings(self, **more: Any) -> None:
         """Add to the master's settings."""
@@ -75,8 +79,23 @@ class Bot:
     def get(self, path: str) -> Any:
         """Return what the master's API says."""
         url = f"http://127.0.0.1:{self.port}/api/v2/{path}"
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            return json.load(answer)
+        for attempt in range(5):
+            try:
+                with urllib.request.urlopen(url, timeout=60) as answer:
+                    return json.load(answer)
+            except http.client.IncompleteRead:  # a busy master ends an answer before its text
+                time.sleep(attempt)
+        raise AssertionError(f"{url} does not answer in full")
+
+    def said(self, builder: str) -> str:
+        """Return what the steps of a builder's builds said."""
+        text = ""
+        for build in self.get(f"builders/{builder}/builds")["builds"]:
+            for step in self.get(f"builds/{build['buildid']}/steps")["steps"]:
+                for log in self.get(f"steps/{step['stepid']}/logs")["logs"]:
+                    chunks = self.get(f"logs/{log['logid']}/contents")["logchunks"]
+                    text += "".join(chunk["content"] for chunk in chunks)
+        return text
 
     def press(self, button: str, who: Login | None = None, /, **told: str) -> int:
         """Press a button, logged in or not; return the HTTP status."""
@@ -95,11 +114,11 @@ class Bot:
                 login = urllib.request.Request(f"{base}/auth/login")
                 secret = base64.b64encode(":".join(who).encode()).decode()
                 login.add_header("Authorization", f"Basic {secret}")
-                browser.open(login, timeout=30)
+                browser.open(login, timeout=60)
             body = {"jsonrpc": "2.0", "method": method, "id": 1, "params": told}
             data, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
             place = urllib.request.Request(f"{base}/api/v2/{path}", data, kind)
-            with browser.open(place, timeout=30) as answer:
+            with browser.open(place, timeout=60) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -130,13 +149,13 @@ class Bot:
 
     def idle(self) -> None:
         """Wait until the master has nothing to do for a while."""
-        since = time.monotonic()
+        looks = 0
 
         def quiet() -> bool:
-            nonlocal since
+            nonlocal looks
             waiting = self.get("buildrequests?complete=false")["buildrequests"]
-            since = time.monotonic() if waiting else since
-            return time.monotonic() - since > QUIET
+            looks = 0 if waiting else looks + 1
+            return looks > QUIET
 
         self.wait(quiet)
 
@@ -148,7 +167,7 @@ class Bot:
         end = time.monotonic() + PATIENCE
         while not done():
             assert time.monotonic() < end, self.log()
-            time.sleep(0.3)
+            time.sleep(PAUSE)
 
     def log(self) -> str:
         """Return what the builds say of themselves, and the end of the master's log."""

@@ -33,7 +33,7 @@ HOME = Path(".delivery", "buildbot")  # where a master on this machine lives
 SETTINGS, PEOPLE, WORKER = "settings.toml", "people", "worker.password"
 LOCAL = "local"  # the worker inside the master
 ASKED = "asked"  # the category of a change that a person asks to be delivered
-PATIENCE = 60  # seconds a master may take to answer
+PATIENCE = 120  # seconds a master may take to answer
 
 
 @dataclass(frozen=True)
