@@ -19,8 +19,11 @@ from delivery.ci import buildbot
 from tests.ci.sample import Sample
 
 Login = tuple[str, str]
-PATIENCE = 240  # seconds for what a commit begins, on a busy machine
-QUIET = 8.0  # seconds without any work: on a busy machine the next wave begins that late
+PATIENCE = 540  # seconds for what a commit begins, on a busy machine
+PAUSE = 0.3  # seconds between two looks
+# Looks in a row without any work, and not seconds: a busy master answers late, and begins the next
+# wave late.
+QUIET = 25
 
 
 def free_port() -> int:
@@ -75,7 +78,7 @@ class Bot:
     def get(self, path: str) -> Any:
         """Return what the master's API says."""
         url = f"http://127.0.0.1:{self.port}/api/v2/{path}"
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return json.load(answer)
 
     def press(self, button: str, who: Login | None = None, /, **told: str) -> int:
@@ -95,11 +98,11 @@ class Bot:
                 login = urllib.request.Request(f"{base}/auth/login")
                 secret = base64.b64encode(":".join(who).encode()).decode()
                 login.add_header("Authorization", f"Basic {secret}")
-                browser.open(login, timeout=30)
+                browser.open(login, timeout=60)
             body = {"jsonrpc": "2.0", "method": method, "id": 1, "params": told}
             data, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
             place = urllib.request.Request(f"{base}/api/v2/{path}", data, kind)
-            with browser.open(place, timeout=30) as answer:
+            with browser.open(place, timeout=60) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -130,13 +133,13 @@ class Bot:
 
     def idle(self) -> None:
         """Wait until the master has nothing to do for a while."""
-        since = time.monotonic()
+        looks = 0
 
         def quiet() -> bool:
-            nonlocal since
+            nonlocal looks
             waiting = self.get("buildrequests?complete=false")["buildrequests"]
-            since = time.monotonic() if waiting else since
-            return time.monotonic() - since > QUIET
+            looks = 0 if waiting else looks + 1
+            return looks > QUIET
 
         self.wait(quiet)
 
@@ -148,7 +151,7 @@ class Bot:
         end = time.monotonic() + PATIENCE
         while not done():
             assert time.monotonic() < end, self.log()
-            time.sleep(0.3)
+            time.sleep(PAUSE)
 
     def log(self) -> str:
         """Return what the builds say of themselves, and the end of the master's log."""

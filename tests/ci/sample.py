@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -112,7 +113,13 @@ class Sample:
 
     def run(self, command: Sequence[str | Path], cwd: Path, **env: str) -> str:
         """Run it; return what it says. Its exit status proves nothing: look at the journal."""
-        self.start(command, cwd, **env).wait(timeout=300)
+        process = self.start(command, cwd, **env)
+        try:
+            process.wait(timeout=600)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         return self.said
 
 
