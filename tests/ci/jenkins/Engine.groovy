@@ -44,7 +44,7 @@ class Engine {
 
     void stop() { // as a person who aborts the build: TERM to what runs; what follows a build still does
         stopping = true
-        running.each { ['kill', '-TERM', '--', "-$it"].execute().waitFor() }
+        running.toArray().each { ['kill', '-TERM', '--', "-$it"].execute().waitFor() }
     }
 
     void pipeline(Closure body) {

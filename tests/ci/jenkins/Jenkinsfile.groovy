@@ -48,9 +48,9 @@ abstract class Jenkinsfile extends Script {
         def process = builder.start()
         process.outputStream.close()
         def drain = given.returnStdout ? Thread.start { process.errorStream.eachLine { engine().say(it) } } : null
-        while (!group.exists() || !group.text.trim()) { sleep 2 }
-        def mine = group.text.trim(), said = new StringBuilder()
-        engine().running << mine
+        while (process.alive && !(group.exists() && group.text.trim())) { sleep 2 }
+        def mine = group.exists() ? group.text.trim() : '', said = new StringBuilder()
+        if (mine) engine().running << mine
         process.inputStream.eachLine { said << it << '\n'; if (!given.returnStdout) engine().say(it) }
         int status = process.waitFor()
         drain?.join()
