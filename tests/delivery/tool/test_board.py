@@ -247,4 +247,7 @@ def test_a_served_board_refreshes_itself_and_stops_on_ctrl_c(
             ".includes('Somebody New') ? done() : setTimeout(look, 100); look()"
         )
         served.send_signal(2)
-        assert served.wait(30) == 0
+        try:
+            assert served.wait(30) == 0
+        finally:
+            served.kill()
