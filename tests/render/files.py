@@ -58,7 +58,8 @@ def parse(project: Path) -> set[str]:
     """Parse every file that has a parser; return the kinds that were met."""
     met = set()
     for path in (path for path in project.rglob("*") if path.is_file()):
-        kind = path.suffix or path.name
+        # Buildbot's master.cfg is Python.
+        kind = ".py" if path.name == "master.cfg" else path.suffix or path.name
         if kind in PARSERS:
             met.add(kind)
             try:
