@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "template")]
 
-from tests.delivery.past import PIPELINE, fill  # noqa: E402, it is not installed
+from tests.delivery.past import PIPELINE, fill
 
 REF = "refs/delivery/ledger"
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")

@@ -22,12 +22,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "template")]
 
-from delivery.artifact.devpi import Devpi  # noqa: E402, it is not installed
-from delivery.artifact.wheel import describe  # noqa: E402
+from delivery.artifact.devpi import Devpi
+from delivery.artifact.wheel import describe
 
-from devpi.local import Server, create  # noqa: E402
-from tests.delivery.tool.conftest import pin  # noqa: E402
-from tests.delivery.tool.test_index import wheel  # noqa: E402
+from devpi.local import Server, create
+from tests.delivery.tool.conftest import pin
+from tests.delivery.tool.test_index import wheel
 
 NAME, TIMES = "hello-delivery", 5
 

@@ -31,14 +31,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "template"))
 
-from delivery.artifact.folder import Folder  # noqa: E402
-from delivery.config import Config  # noqa: E402
-from delivery.git import Git  # noqa: E402
-from delivery.ledger.chain import REF  # noqa: E402
-from delivery.ledger.event import Event, now  # noqa: E402
-from delivery.ledger.store import Ledger  # noqa: E402
-from delivery.pipeline import gate  # noqa: E402  # the path to it is set above
-from delivery.tables import Stage  # noqa: E402
+from delivery.artifact.folder import Folder
+from delivery.config import Config
+from delivery.git import Git
+from delivery.ledger.chain import REF
+from delivery.ledger.event import Event, now
+from delivery.ledger.store import Ledger
+from delivery.pipeline import gate
+from delivery.tables import Stage
 
 CODE = "5805b676e247eb9a8046ad0c4d249cd2fb2513df"  # the tree of a folder with one empty file, "x"
 WHO = "Ada Lovelace <ada@example.org>"

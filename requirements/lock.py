@@ -16,7 +16,7 @@ from pathlib import Path
 import copier
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "template"))
-from delivery.artifact.lock import renew  # noqa: E402  # the template is no package
+from delivery.artifact.lock import renew
 
 ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / "template" / "requirements"

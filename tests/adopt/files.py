@@ -8,6 +8,8 @@ from tests.cookiecutter.conftest import git
 
 Files = dict[str, str]
 
+PACKAGE: Files = {"tides/__init__.py": ""}
+
 FEATURE = """\
 Feature: {name}
 
@@ -45,3 +47,19 @@ def start(folder: Path, files: Files) -> None:
     git(folder, "init", "--quiet")
     git(folder, "add", "--all", "--force")
     git(folder, "commit", "--quiet", "--message", "Ours")
+
+
+def setup(arguments: str, before: str = "") -> Files:
+    """Return a project whose setup.py calls setup with these arguments."""
+    text = f"from setuptools import setup\n{before}\nsetup(name='tides', {arguments})\n"
+    return {**PACKAGE, "setup.py": text}
+
+
+def cfg(text: str) -> Files:
+    """Return a project with a setup.cfg."""
+    return {**PACKAGE, "setup.cfg": f"[metadata]\nname = tides\n{text}"}
+
+
+def pyproject(text: str) -> Files:
+    """Return a project with a pyproject.toml."""
+    return {**PACKAGE, "pyproject.toml": f'[project]\nname = "tides"\n{text}'}

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,6 +111,17 @@ class Sample:
                 text=True,
                 start_new_session=True,
             )
+
+    def interrupted(self, command: Sequence[str | Path]) -> str:
+        """Run a CI system on a commit, interrupt it while it publishes; return the commit."""
+        commit = self.commit(faults="publish slow")
+        process = self.start(command, self.root)
+        deadline = time.monotonic() + 240
+        while "publish" not in self.journal(commit) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=60)
+        return commit
 
     def run(self, command: Sequence[str | Path], cwd: Path, **env: str) -> str:
         """Run it; return what it says. Its exit status proves nothing: look at the journal."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -148,13 +146,7 @@ def test_a_run_that_comes_late_does_not_take_the_place_of_a_newer_commit(sample:
 
 
 def test_what_is_cancelled_half_way_is_told_truly_and_the_next_run_is_fine(sample: Sample) -> None:
-    commit = sample.commit(faults="publish slow")
-    process = sample.start(command(sample, "push"), sample.root)
-    deadline = time.monotonic() + 240
-    while "publish" not in sample.journal(commit) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGINT)
-    process.wait(timeout=60)
+    commit = sample.interrupted(command(sample, "push"))
     assert sample.journal(commit)[-1] == "publish", sample.said
     assert "publish passed" not in sample.told(commit)
     commit = sample.commit()

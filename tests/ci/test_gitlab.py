@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -129,13 +126,7 @@ def test_a_run_that_comes_late_does_not_take_the_place_of_a_newer_commit(
 def test_what_is_cancelled_half_way_is_told_truly_and_the_next_run_is_fine(
     sample: Sample, pipeline: Pipeline, engine: list[str]
 ) -> None:
-    commit = sample.commit(faults="publish slow")
-    process = sample.start(command(sample, engine), sample.root)
-    deadline = time.monotonic() + 240
-    while "publish" not in sample.journal(commit) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGINT)
-    process.wait(timeout=60)
+    commit = sample.interrupted(command(sample, engine))
     assert sample.journal(commit)[-1] == "publish", sample.said
     assert "publish passed" not in sample.told(commit)
     commit = sample.commit()

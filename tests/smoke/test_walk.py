@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -23,16 +22,19 @@ HERE = {name: told for name, told in WALKED.items() if told.get("kind", "service
 
 
 def python(version: str) -> str:
-    """Find a Python of a version: on PATH, or where pyenv or uv keep them."""
-    name, home = f"python{version}", Path.home()
-    kept = [home / ".local/bin", *home.glob(f".pyenv/versions/{version}.*/bin")]
-    for folder in [*map(Path, os.environ["PATH"].split(os.pathsep)), *kept]:
-        found = shutil.which(name, path=folder)
-        # A shim of pyenv may have the name and nothing behind it.
-        if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
-            return found
+    """Find a Python of a version: on PATH, behind a shim of pyenv, or where uv keeps them."""
+    told = {**os.environ, "PYENV_VERSION": version}
+    asked = [f"python{version}", "-c", "import sys; print(sys.executable)"]
+    kept = ["uv", "python", "find", "--managed-python", "--no-project", version]
+    for command in (asked, kept):
+        try:
+            found = subprocess.run(command, env=told, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            continue
+        if found.returncode == 0:
+            return found.stdout.strip()
     (pytest.fail if "CI" in os.environ else pytest.skip)(
-        f"needs {name}: uv python install {version}"
+        f"needs {asked[0]}: uv python install {version}"
     )
 
 

@@ -14,11 +14,11 @@ import zipfile
 from pathlib import Path
 
 sys.path.insert(0, os.getcwd())
-from delivery import commands  # noqa: E402  # the project's own
-from delivery.artifact.wheel import describe  # noqa: E402
-from delivery.pipeline import gate  # noqa: E402
-from delivery.project import Project  # noqa: E402
-from delivery.tables import BUILD  # noqa: E402
+from delivery import commands
+from delivery.artifact.wheel import describe
+from delivery.pipeline import gate
+from delivery.project import Project
+from delivery.tables import BUILD
 
 
 def build(project: Project) -> None:

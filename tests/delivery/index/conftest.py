@@ -16,7 +16,14 @@ import pytest
 
 from devpi.local import Server, create
 from tests.conftest import ROOT
-from tests.delivery.tool.conftest import DELIVERY, TOX, Toy, ready, tools, toy  # noqa: F401
+from tests.delivery.tool.conftest import (  # noqa: F401  # fixtures
+    DELIVERY,
+    TOX,
+    Toy,
+    ready,
+    tools,
+    toy,
+)
 
 sys.path.insert(0, str(ROOT / "template"))
 
@@ -117,7 +124,7 @@ class Between(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(told[: len(told) // 2] if fault == "drops the answer" else told)
 
-    do_POST = do_GET  # noqa: N815
+    do_POST = do_GET  # noqa: N815 - the name that http.server calls
 
 
 @pytest.fixture()
@@ -135,7 +142,7 @@ def way(server: Server) -> Iterator[Way]:
 
 
 @pytest.fixture()
-def built(ready: Toy, way: Way, team: str) -> Toy:  # noqa: F811
+def built(ready: Toy, way: Way, team: str) -> Toy:  # noqa: F811  # the fixture
     """A library whose commit is built, and is to be published on devpi."""
     table = DELIVERY.replace('"{data}/index"', f'"{way.index(team)}"') + ACCEPTANCE
     tox = TOX + '\n[env.acceptance]\ncommands = [["python", "accept.py"]]\n'

@@ -45,7 +45,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]
 
 @pytest.fixture()
 def index(
-    shelf: tuple[str, Path], ready: Toy, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    shelf: tuple[str, Path],
+    ready: Toy,
+    monkeypatch: pytest.MonkeyPatch,  # noqa: F811  # the fixture
 ) -> Index:
     """That server as an index."""
     monkeypatch.setenv("DELIVERY_INDEX_USER", "ada")

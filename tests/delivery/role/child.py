@@ -11,7 +11,7 @@ from typing import Any
 
 sys.path.insert(0, sys.argv[1])
 
-from service_host import api, install, rollout  # noqa: E402
+from service_host import api, install, rollout
 
 
 def die(_rollout: rollout.Rollout) -> None:

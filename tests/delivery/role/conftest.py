@@ -27,7 +27,7 @@ DELIVERY = Path(__file__).parents[3] / "template/delivery"
 ROLE = DELIVERY / "roles/service"
 sys.path.insert(0, str(ROLE / "module_utils"))
 
-from service_host import processes  # noqa: E402
+from service_host import processes
 
 CHILD = Path(__file__).with_name("child.py")
 FILES = {
@@ -41,9 +41,9 @@ FILES = {
 TOOLS = "\n".join(
     (ROLE / f"files/{name}.txt").read_text().rstrip() for name in ("caddy", "supervisor")
 )
-# What the tasks of supervisor tell the templates.
 # As Ansible renders templates.
 ANSIBLES = jinja2.Environment(keep_trailing_newline=True, trim_blocks=True)
+# What the tasks of supervisor tell the templates.
 HERE = {"service_front_folder": "run", "service_front_handle": 0, "service_tls": "none"}
 
 

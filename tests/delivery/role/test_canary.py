@@ -12,9 +12,9 @@ from .conftest import DELIVERY, Site
 
 sys.path.insert(0, str(DELIVERY / "plugins/filter"))
 
-from canary import batches, judged  # noqa: E402
-from service_host import requests  # noqa: E402
-from service_host.layout import Layout  # noqa: E402
+from canary import batches, judged
+from service_host import requests
+from service_host.layout import Layout
 
 
 def host(count: int, failed: int = 0, slow: int = 0, instance: str = "old") -> dict[str, Any]:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from .people import AUTHOR, GRACE, People
+from .story import Story
+
 TEMPLATE = Path(__file__).parents[3] / "template"
 PINS = TEMPLATE / "requirements"
 # Where a library's pins come from: the fewest.
@@ -171,3 +174,21 @@ def ready(toy: Toy, tools: Path) -> Toy:
     for folder in tools.iterdir():
         (toy.root / ".delivery" / folder.name).symlink_to(folder)
     return toy
+
+
+@pytest.fixture()
+def story(toy: Toy, request: pytest.FixtureRequest) -> Story:
+    """Return a project with an accepted artifact; a module's SETTINGS are production's."""
+    toy.git("config", "init.defaultBranch", toy.git("branch", "--show-current"))
+    told = Story(toy, getattr(request.module, "SETTINGS", ""))
+    told.accept()
+    return told
+
+
+@pytest.fixture()
+def people(story: Story, tmp_path: Path) -> People:
+    """Return persons of whom Grace may approve."""
+    made = People(story, tmp_path / "keys")
+    made.allow(GRACE, AUTHOR)
+    made.become(GRACE)
+    return made

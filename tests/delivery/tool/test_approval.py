@@ -7,18 +7,16 @@ import json
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from delivery.ledger import signature
 from delivery.ledger.event import Event, now
 
 from .conftest import Toy
-from .test_gate import PLACES, Story
+from .people import ASKS, AUTHOR, GRACE, MALLORY, People, approved, put, waits
+from .story import PLACES, Story
 
-ASKS = "approval = true\nfour_eyes = true\napproval_days = 7\n"
-GRACE, MALLORY = "grace@example.org", "mallory@example.org"
-AUTHOR = "ada@example.org"  # whom the tests' git commits as
+SETTINGS = ASKS  # of the story
 
 
 DEPLOY = """\
@@ -40,75 +38,6 @@ commands = [["python", "-c", "pass"]]
 [env.production]
 commands = [["python", "deploy.py", "production"]]
 """
-
-
-class People:
-    """Persons with SSH keys of their own."""
-
-    def __init__(self, story: Story, folder: Path) -> None:
-        self.story, self.folder = story, folder
-        folder.mkdir()
-
-    def key(self, who: str) -> Path:
-        """Return a person's key, made when it is first asked for."""
-        path = self.folder / who
-        if not path.exists():
-            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", who, "-f", str(path)]
-            subprocess.run(command, check=True)
-        return path
-
-    def become(self, who: str, key: Path | None = None) -> None:
-        """Let git act as somebody, and sign with their key."""
-        toy = self.story.toy
-        toy.git("config", "user.email", who)
-        toy.git("config", "user.name", who.partition("@")[0].title())
-        toy.git("config", "gpg.format", "ssh")
-        toy.git("config", "user.signingkey", f"{key or self.key(who)}.pub")
-
-    def allow(self, *who: str) -> None:
-        """Commit who may sign, as the author; the ledger knows that commit, accepted."""
-        lines = [f"{name} {self.key(name).with_suffix(self.key(name).suffix + '.pub').read_text()}"
-                 for name in who]  # fmt: skip
-        self.story.toy.write("delivery/allowed_signers", "".join(lines))
-        self.story.commit()
-        self.story.accept()
-
-
-@pytest.fixture()
-def story(toy: Toy) -> Story:
-    """Return a project whose production asks for an approval, with an accepted artifact."""
-    toy.git("config", "init.defaultBranch", toy.git("branch", "--show-current"))
-    told = Story(toy, ASKS)
-    told.accept()
-    return told
-
-
-@pytest.fixture()
-def people(story: Story, tmp_path: Path) -> People:
-    """Return persons of whom Grace may approve."""
-    made = People(story, tmp_path / "keys")
-    made.allow(GRACE, AUTHOR)
-    made.become(GRACE)
-    return made
-
-
-def approved(story: Story) -> Event:
-    """Approve the artifact; return the event."""
-    done = story.toy.delivery("approve", story.version)
-    assert done.returncode == 0, done.stderr
-    return story.project.ledger.events(event=("approved",))[-1]
-
-
-def put(story: Story, event: Event, envelope: dict[str, object] | None = None) -> None:
-    """Write an approval into the ledger, as somebody could who may push to it."""
-    event = replace(event, envelope=json.dumps(envelope)) if envelope else event
-    story.project.ledger.append(event)
-
-
-def waits(story: Story) -> str:
-    """Return why production waits."""
-    assert set(story.held()) == {"approval"}
-    return story.held()["approval"]
 
 
 def test_a_stage_that_asks_waits_and_says_for_what(story: Story) -> None:
@@ -157,14 +86,6 @@ def test_a_signed_approval_is_a_dsse_envelope_that_ssh_keygen_verifies(people: P
     allowed = str(people.story.toy.root / "delivery" / "allowed_signers")
     command = ["ssh-keygen", "-Y", "verify", "-f", allowed, "-I", GRACE, "-s", str(sig)]
     subprocess.run([*command, "-n", signature.NAMESPACE], input=signed, check=True)
-
-
-def test_a_key_that_is_not_allowed_does_not_approve(people: People) -> None:
-    people.become(MALLORY)
-    done = people.story.toy.delivery("approve", people.story.version)
-    assert done.returncode == 3
-    assert "is not signed by anybody in delivery/allowed_signers" in done.stderr
-    assert people.story.project.ledger.events(event=("approved",)) == []
 
 
 def test_a_forged_approval_is_refused(people: People) -> None:
@@ -295,63 +216,6 @@ def test_a_signature_made_for_something_else_is_refused(
     assert "is not signed by anybody in" in waits(people.story)
 
 
-def test_a_branch_cannot_allow_its_own_signers(people: People) -> None:
-    story = people.story
-    story.toy.git("checkout", "--quiet", "-b", "mine")
-    people.allow(GRACE, MALLORY)
-    people.become(MALLORY)
-    done = story.toy.delivery("approve", story.version)
-    assert done.returncode == 3
-    assert "is not signed by anybody in" in done.stderr
-
-
-def test_who_is_no_longer_allowed_has_not_approved(people: People) -> None:
-    story, about = people.story, dict(people.story.about)
-    approved(story)
-    people.allow(MALLORY)
-    story.about = about
-    assert "is not signed by anybody in" in story.held()["approval"]
-
-
-def test_the_signers_are_those_of_the_remotes_default_branch(
-    people: People, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    story = people.story
-    bare = story.toy.root.parent / "bare.git"
-    story.toy.git("clone", "--quiet", "--bare", str(story.toy.root), str(bare))
-    story.toy.git("remote", "add", "origin", str(bare))
-    monkeypatch.setenv("DELIVERY_LEDGER_REMOTE", "origin")
-    people.become(MALLORY)
-    line = f"{MALLORY} {Path(f'{people.key(MALLORY)}.pub').read_text()}"
-    story.toy.write("delivery/allowed_signers", line)
-    story.commit()  # on the default branch, but only here
-    story.accept()
-    done = story.toy.delivery("approve", story.version)
-    assert done.returncode == 3
-    assert "is not signed by anybody in" in done.stderr
-
-
-def test_a_pattern_may_allow_everybody_of_a_place(people: People) -> None:
-    key = Path(f"{people.key(GRACE)}.pub").read_text()
-    people.story.toy.write("delivery/allowed_signers", f"*@example.org {key}")
-    people.story.toy.git("config", "user.email", AUTHOR)
-    people.story.commit()
-    people.story.accept()
-    people.become(GRACE)
-    approved(people.story)
-    assert people.story.held() == {}
-
-
-def test_without_signers_an_approval_counts_and_says_that_it_is_not_signed(story: Story) -> None:
-    story.toy.git("config", "user.email", GRACE)
-    story.toy.git("config", "user.name", "Grace")
-    done = story.toy.delivery("approve", story.version)
-    assert done.returncode == 0, done.stderr
-    assert "(not signed; to sign: git config gpg.format ssh" in done.stdout
-    assert story.project.ledger.events(event=("approved",))[-1].envelope is None
-    assert story.held() == {}
-
-
 def test_what_has_not_passed_is_not_approved(people: People) -> None:
     people.story.tell("failed", "load")
     done = people.story.toy.delivery("approve", people.story.version)
@@ -383,11 +247,3 @@ def test_a_wrong_approval_is_explained(
     done = toy.delivery(*(story.version if word == "V" else word for word in args))
     assert done.returncode == 2
     assert said in done.stderr and done.stderr.count("\n") == 1
-
-
-def test_without_a_default_branch_it_says_what_to_do(story: Story) -> None:
-    story.toy.git("branch", "--move", "odd")
-    story.toy.git("config", "init.defaultBranch", "nothing")
-    done = story.toy.delivery("approve", story.version)
-    assert done.returncode == 2
-    assert "git config init.defaultBranch NAME" in done.stderr

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,21 +15,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from delivery.errors import DeliveryError, UsageError
+from delivery.errors import UsageError
 from delivery.git import Git
 from delivery.ledger.chain import REF
 from delivery.ledger.event import PAYLOAD, Event, now
 from delivery.ledger.store import Ledger
 
 from .conftest import TEMPLATE, Toy
-
-COMMIT = "c" * 40
-SHA256 = "a" * 64
-
-
-def an_event(**more: object) -> Event:
-    told = {"commit": COMMIT, "at": now(), "by": "Ada", "via": "test", **more}
-    return Event("passed", "unit", **told)  # type: ignore[arg-type]  # fields by name
+from .events import COMMIT, SHA256, an_event, clones
 
 
 def test_an_event_comes_back_as_it_was_written(toy: Toy) -> None:
@@ -141,53 +133,6 @@ def test_writers_in_one_clone_lose_nothing(toy: Toy) -> None:
     assert len({e.reason for e in Ledger(Git(toy.root)).events()}) == 20
 
 
-def clones(toy: Toy, count: int) -> list[Git]:
-    """Return clones of the project that share one bare remote."""
-    bare = toy.root.parent / "bare.git"
-    toy.git("clone", "--quiet", "--bare", str(toy.root), str(bare))
-    subprocess.run(["git", "-C", bare, "config", "receive.denyNonFastForwards", "true"], check=True)
-    made = [toy.root.parent / f"clone{number}" for number in range(count)]
-    for path in made:
-        toy.git("clone", "--quiet", str(bare), str(path))
-    return [Git(path) for path in made]
-
-
-def test_writers_in_many_clones_lose_nothing(toy: Toy) -> None:
-    def write(git: Git) -> None:
-        ledger = Ledger(git, "origin")
-        for number in range(3):
-            ledger.append(replace(an_event(), reason=f"{git.root.name}.{number}"))
-
-    gits = clones(toy, 8)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(write, gits))
-    late = Ledger(gits[0], "origin")
-    late.sync()
-    assert len({e.reason for e in late.events()}) == 24
-
-
-def test_a_fresh_clone_gets_the_ledger(toy: Toy) -> None:
-    first, second = clones(toy, 2)
-    Ledger(first, "origin").append(an_event())
-    ledger = Ledger(second, "origin")
-    ledger.sync()
-    assert len(ledger.events()) == 1
-
-
-def test_a_remote_that_refuses_is_an_error_and_the_event_stays_here(toy: Toy) -> None:
-    (git,) = clones(toy, 1)
-    hook = toy.root.parent / "bare.git" / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho no ledger here >&2; exit 1\n")
-    hook.chmod(0o755)
-    with pytest.raises(DeliveryError, match="no ledger here"):
-        Ledger(git, "origin").append(an_event())
-    hook.unlink()
-    later = Ledger(git, "origin")
-    later.sync()
-    assert len(later.events()) == 1
-    assert git.text("ls-remote", "origin", REF)
-
-
 def test_a_writer_killed_at_any_time_leaves_a_whole_ledger(toy: Toy) -> None:
     script = (
         "from pathlib import Path\nfrom delivery.git import Git\n"
@@ -251,13 +196,6 @@ def test_a_ref_of_other_files_is_no_ledger(toy: Toy) -> None:
     assert toy.git("rev-parse", REF) == toy.git("rev-parse", "HEAD")
 
 
-def test_a_remote_ref_of_other_files_is_no_ledger(toy: Toy) -> None:
-    (git,) = clones(toy, 1)
-    toy.git("push", "--quiet", str(toy.root.parent / "bare.git"), f"HEAD:{REF}")
-    with pytest.raises(UsageError, match="refs/delivery/ledger of origin is not a ledger"):
-        Ledger(git, "origin").sync()
-
-
 def test_branches_named_like_the_ledger_or_a_stage_mean_nothing(toy: Toy) -> None:
     for name in ("delivery/ledger", "ledger", "unit"):
         toy.git("branch", name)
@@ -266,80 +204,6 @@ def test_branches_named_like_the_ledger_or_a_stage_mean_nothing(toy: Toy) -> Non
     ledger = Ledger(second, "origin")
     ledger.sync()
     assert len(ledger.events(stage="unit")) == 1
-
-
-def test_a_shallow_clone_gets_the_whole_ledger_and_stays_shallow(toy: Toy) -> None:
-    (git,) = clones(toy, 1)
-    ledger = Ledger(git, "origin")
-    for _ in range(3):
-        ledger.append(an_event())
-    toy.commit()
-    bare, place = toy.root.parent / "bare.git", toy.root.parent / "shallow"
-    toy.git("push", "--quiet", str(bare), "HEAD")
-    toy.git("clone", "--quiet", "--depth=1", f"file://{bare}", str(place))
-    shallow = Git(place)
-    shallow.text("checkout", "--quiet", "--detach")
-    Ledger(shallow, "origin").append(an_event())
-    assert len(Ledger(shallow, "origin").events()) == 4
-    assert shallow.text("rev-list", "--count", REF) == "4"
-    assert shallow.text("rev-list", "--count", "HEAD") == "1"
-
-
-def test_events_written_without_the_remote_are_shared_later(toy: Toy) -> None:
-    first, second = clones(toy, 2)
-    Ledger(first, "origin").append(an_event(reason="there"))
-    for reason in ("here", "and here"):
-        Ledger(second).append(an_event(reason=reason))
-    Ledger(second, "origin").sync()
-    ledger = Ledger(first, "origin")
-    ledger.sync()
-    assert {event.reason for event in ledger.events()} == {"there", "here", "and here"}
-    assert not second.text("for-each-ref", "refs/delivery/scratch")
-
-
-def test_a_remote_out_of_reach_is_one_sentence_and_the_event_stays_here(toy: Toy) -> None:
-    (git,) = clones(toy, 1)
-    bare = toy.root.parent / "bare.git"
-    bare.rename(bare.with_name("elsewhere.git"))
-    with pytest.raises(DeliveryError, match="python -m delivery sync") as caught:
-        Ledger(git, "origin").append(an_event())
-    assert "\n" not in str(caught.value) and "does not appear to be a git" in str(caught.value)
-    assert len(Ledger(git).events()) == 1
-
-
-@pytest.mark.parametrize("how", ["reset", "deleted", "other"])
-def test_a_rewritten_remote_is_not_taken_over(toy: Toy, how: str) -> None:
-    (git,) = clones(toy, 1)
-    bare = Git(toy.root.parent / "bare.git")
-    ledger = Ledger(git, "origin")
-    for reason in ("one", "two"):
-        ledger.append(an_event(reason=reason))
-    if how == "reset":
-        bare.text("update-ref", REF, f"{REF}~1")
-    else:
-        bare.text("update-ref", "-d", REF)
-    if how == "other":
-        Ledger(Git(toy.root)).append(an_event(reason="another"))
-        toy.git("push", "--quiet", str(bare.root), REF)
-    with pytest.raises(DeliveryError, match="the ledger at origin was rewritten"):
-        ledger.sync()
-    assert [event.reason for event in ledger.events()] == ["one", "two"]
-
-
-def test_the_hook_in_the_docs_lets_the_ledger_only_grow(toy: Toy) -> None:
-    page = (TEMPLATE.parent / "docs" / "ledger.rst").read_text()
-    block = page.partition(".. code-block:: sh\n\n")[2].partition("\n\n")[0]
-    (git,) = clones(toy, 1)
-    hook = toy.root.parent / "bare.git" / "hooks" / "update"
-    hook.write_text(textwrap.dedent(block) + "\n")
-    hook.chmod(0o755)
-    for _ in range(2):
-        Ledger(git, "origin").append(an_event())
-    for what in (f"+{REF}~1:{REF}", f":{REF}"):
-        with pytest.raises(DeliveryError, match="the ledger is only ever added to"):
-            git.text("push", "origin", what)
-    git.text("push", "--quiet", "origin", "HEAD:refs/heads/a", "+HEAD~0:refs/heads/b")
-    git.text("push", "--quiet", "origin", ":refs/heads/a")
 
 
 def test_a_name_for_who_acts_is_found_without_a_git_identity(

@@ -16,9 +16,9 @@ from .conftest import TEMPLATE
 
 sys.path.insert(0, str(TEMPLATE))
 
-from delivery.errors import DeliveryError, UsageError  # noqa: E402
-from delivery.pipeline import performance  # noqa: E402
-from delivery.tables import Limits  # noqa: E402
+from delivery.errors import DeliveryError, UsageError
+from delivery.pipeline import performance
+from delivery.tables import Limits
 
 # So wide that only what is wrong by much is over it, on the busiest machine.
 LIMITS = Limits(rate=20, p50=5_000, p95=9_000, p99=9_000, seconds=1)

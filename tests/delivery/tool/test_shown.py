@@ -11,10 +11,10 @@ import pytest
 from delivery.ledger import signature
 from delivery.ledger.event import now
 
-from .test_approval import GRACE, MALLORY, People, approved, people, put, story
-from .test_gate import Story
+from .people import ASKS, GRACE, MALLORY, People, approved, put
+from .story import Story
 
-__all__ = ["people", "story"]  # fixtures
+SETTINGS = ASKS  # of the story
 
 
 def cell(story: Story) -> dict[str, Any]:

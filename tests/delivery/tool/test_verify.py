@@ -13,17 +13,11 @@ from delivery.ledger.chain import REF
 from delivery.ledger.event import Event
 
 from .conftest import Toy
-from .test_approval import ASKS, GRACE, People, approved
-from .test_gate import Story
-from .test_ledger import clones
+from .events import clones
+from .people import ASKS, GRACE, People, approved
+from .story import Story
 
-
-@pytest.fixture()
-def story(toy: Toy) -> Story:
-    """Return a project with an accepted artifact."""
-    told = Story(toy, ASKS)
-    told.accept()
-    return told
+SETTINGS = ASKS  # of the story
 
 
 def verified(story: Story) -> tuple[int, list[str], list[str]]:
