@@ -25,8 +25,8 @@ __all__ = ["engine", "render", "template"]
 @pytest.fixture(scope="module")
 def project(person: Person, render: Render) -> Iterator[Service]:
     """Return a service of the person's, committed, for two CI systems."""
-    root = person.home / "parcel-office"
-    rendered = render(project_name="Parcel Office", ci=["github", "gitlab"])
+    root = person.home / "engine-room"
+    rendered = render(project_name="Engine Room", ci=["github", "gitlab"])
     shutil.copytree(rendered, root)
     for path in [root, *root.rglob("*")]:
         give(path)
