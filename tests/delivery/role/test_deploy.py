@@ -48,6 +48,7 @@ def test_result_tells_what_was_done(first: tuple[Site, float]) -> None:
         "commit": COMMIT,
         "previous": None,
         "earlier": [],
+        "system": [],
         "migrated": False,
     }
 
