@@ -28,8 +28,6 @@ from tests.delivery.past import PIPELINE, fill
 REF = "refs/delivery/ledger"
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
 TIMES = 5
-# As people have it: tox may have been told to keep no compiled modules.
-ENV = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def cost(root: Path, *command: str, afresh: bool = False) -> tuple[float, float]:
@@ -39,7 +37,7 @@ def cost(root: Path, *command: str, afresh: bool = False) -> tuple[float, float]
         if afresh:
             shutil.rmtree(root / ".delivery" / "names", ignore_errors=True)
         before, start = os.times(), time.monotonic()
-        subprocess.run(command, cwd=root, env=ENV, stdout=subprocess.DEVNULL, check=False)
+        subprocess.run(command, cwd=root, stdout=subprocess.DEVNULL, check=False)
         after = os.times()
         wall.append(time.monotonic() - start)
         cpu.append(

@@ -211,7 +211,6 @@ def main() -> None:
         # What tox told this run of itself would lead the project's own tox to the wrong folder.
         for name in [name for name in os.environ if name.startswith(("TOX_", "VIRTUAL_ENV"))]:
             del os.environ[name]
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         template, root = scratch / "template", scratch / NAME
         template.mkdir()
         shutil.copy(HERE.parent / "copier.yml", template)

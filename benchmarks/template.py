@@ -105,8 +105,6 @@ def main() -> None:
     )
     options.add_argument("--times", type=int, default=7, help="how often each figure is taken")
     times = options.parse_args().times
-    # Copier without byte code starts in four times the time.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
         figures = measure(Path(folder), times)
     for figure, seconds in figures.items():

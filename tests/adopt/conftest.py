@@ -50,14 +50,11 @@ class Joining:
 
     def run(self, command: str, status: int | None = 0) -> Done:
         """Run a command line in the project as a person's shell would."""
-        kept = {
-            name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
-        }
         home = {"XDG_DATA_HOME": str(self.root.parent / "data"), "GIT_PAGER": "cat"}
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             cwd=self.root,
-            env={**kept, **home, "PYTHONPYCACHEPREFIX": str(self.cache)},
+            env={**os.environ, **home, "PYTHONPYCACHEPREFIX": str(self.cache)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
