@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ def update(git: Git) -> list[str]:
         kept = [name for name in gone if _edited(git, name, old)]
     if kept:
         git.text("checkout", "--quiet", "HEAD", "--", *kept)
-    found = conflicts(git)
+    found = _rendered(git, conflicts(git))
     found |= dict.fromkeys(kept, "the template removed it, and you had changed it: yours is kept")
     found |= dict.fromkeys(_rejects(git) - rejects, "holds what did not fit")
     if found:
@@ -126,11 +127,29 @@ def conflicts(git: Git) -> dict[str, str]:
     unmerged = {entry.split("\t", 1)[1] for entry in _names(git, "ls-files", "--unmerged")}
     found = dict.fromkeys(unmerged, "both of you changed it")
     for name in _changed(git):
-        path = git.root / name
-        places = len(MARKER.findall(path.read_bytes())) if path.is_file() else 0
-        if places:
+        if places := _marked(git, name):
             found[name] = f"look for <<<<<<< ({places} place{'s' if places > 1 else ''})"
     return found
+
+
+def _rendered(git: Git, found: dict[str, str]) -> dict[str, str]:
+    """Render CI files in conflict anew, for delivery.toml knows both sides; return the others."""
+    marked = [name for name in found if _marked(git, name)]
+    if marked and "delivery.toml" not in found and (git.root / "delivery/ci").is_dir():
+        # By delivery/ as it is now, not as it was when this process began.
+        command = (sys.executable, "-m", "delivery", "ci", "--write")
+        subprocess.run(command, cwd=git.root, capture_output=True, check=False)
+        solved = [name for name in marked if not _marked(git, name)]
+        if solved:
+            git.text("reset", "--quiet", "--", *solved)
+        found = {name: why for name, why in found.items() if name not in solved}
+    return found
+
+
+def _marked(git: Git, name: str) -> int:
+    """Return how many conflicts are marked in a file."""
+    path = git.root / name
+    return len(MARKER.findall(path.read_bytes())) if path.is_file() else 0
 
 
 def _changed(git: Git) -> list[str]:

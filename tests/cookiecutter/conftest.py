@@ -35,11 +35,11 @@ def release(repository: Path, tag: str, note: str) -> None:
 
 
 def files(folder: Path) -> Files:
-    """Read a whole folder: every file's mode and bytes."""
+    """Read a whole folder: every file's mode and bytes, but no byte code."""
     return {
         str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes())
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.suffix != ".pyc"
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cookiecutter.conftest import git
-from tests.update.conftest import NEWEST, Begin, content, edit, release, save, take
+from tests.update.conftest import NEWEST, Begin, content, edit, release, save, take, update
 
 NEXT = "v99.1.0"
 Template = Callable[..., subprocess.CompletedProcess[str]]
@@ -124,6 +124,41 @@ def test_conflicts_are_named_and_nothing_is_lost(project: Path, future: Path) ->
     merged = (project / "delivery.toml").read_text()
     assert "budget = 4" in merged and "budget = 20" in merged
     assert not list(project.rglob("*.rej"))
+
+
+def test_a_ci_file_in_conflict_is_rendered_from_what_both_say(project: Path, future: Path) -> None:
+    workflow = ".github/workflows/delivery.yml"
+    [source] = future.glob("template/*/workflows/delivery.yml.jinja")
+    for path in (source, future / "template/delivery/ci/github.py"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(
+            text.replace("run: python3 -m delivery run", "run: exec python3 -m delivery run")
+        )
+    release(future, NEXT)
+    edit(
+        project,
+        "delivery.toml",
+        "[stages.production]\n",
+        '[stages.production]\nsecrets = ["OURS"]\n',
+    )
+    subprocess.run([sys.executable, "-m", "delivery", "ci", "--write"], cwd=project, check=True)
+    with (project / workflow).open("a") as file:
+        file.write("  weigh:\n    runs-on: ubuntu-latest\n    steps: [{run: date}]\n")
+    save(project)
+    ours = git(project, "rev-parse", "HEAD")
+
+    done = template(project, "--update")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    text = (project / workflow).read_text()
+    secret = "          OURS: ${{ secrets.OURS }}\n"
+    assert secret + "        run: exec python3 -m delivery run production\n" in text
+    assert text.endswith("    steps: [{run: date}]\n")
+    assert git(project, "ls-files", "--unmerged") == ""
+    # Copier alone, which does not know delivery.toml, leaves a conflict there.
+    git(project, "reset", "--quiet", "--hard", ours.strip())
+    update(project)
+    assert "<<<<<<<" in (project / workflow).read_text()
 
 
 def test_an_update_that_fails_changes_nothing(project: Path, future: Path) -> None:

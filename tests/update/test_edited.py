@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -16,12 +18,9 @@ from tests.update.conftest import (
     RELEASES,
     Begin,
     content,
-    fresh,
-    merged,
-    once,
-    save,
-    update,
 )
+from tests.update.conftest import edit as change
+from tests.update.conftest import fresh, merged, once, save, update
 
 # What people change where, and what they add at the end of a file.
 CHANGES = {
@@ -136,3 +135,25 @@ def test_a_secret_in_the_workflow_of_one_job_ends_in_a_conflict_that_is_named(be
     update(project)
     assert conflicts(Git(project)) == {name: "look for <<<<<<< (1 place)"}
     assert ours in (project / name).read_text(encoding="utf-8")
+
+
+def test_a_secret_that_a_stage_names_and_a_job_of_their_own_stay(begin: Begin) -> None:
+    project, name = begin("v0.6.0"), ".github/workflows/delivery.yml"
+    table = "[stages.production]\n"
+    change(project, "delivery.toml", table, f'{table}secrets = ["PARCEL_TOKEN"]\n')
+    ci(project, "--write")
+    job = "  weigh:\n    runs-on: ubuntu-latest\n    steps: [{run: date}]\n"
+    with (project / name).open("a", encoding="utf-8") as file:
+        file.write(job)
+    save(project)
+    update(project)
+    assert not conflicts(Git(project))
+    text = (project / name).read_text(encoding="utf-8")
+    assert "          PARCEL_TOKEN: ${{ secrets.PARCEL_TOKEN }}\n" in text
+    assert text.endswith(job)
+    ci(project)
+
+
+def ci(project: Path, *options: str) -> None:
+    """Have a project's CI files compared with its delivery.toml, or written."""
+    subprocess.run([sys.executable, "-m", "delivery", "ci", *options], cwd=project, check=True)
