@@ -9,7 +9,7 @@ loop      scp and ssh of benchmarks/host.sh, host after host
 at once   the role, all hosts in one batch
 batches   the role, one host, then a quarter, then the rest, as it is by default
 
-rollback: how long python -m delivery rollback takes for four hosts. latency: how long requests take
+rollback: how long python -m delivery rollback takes for one host and for four. latency: how long requests take
 while a host is cut over (by a rollback, which installs nothing), against the same load before.
 """
 
@@ -170,10 +170,12 @@ def main() -> None:
             first = fleet.by_role(count, service_batches=["100%"])
             print(f"first deploy to {count} bare hosts: {first['all']:.1f} s", flush=True)
             if "rollback" in told.parts:
-                back = rollback(fleet, SOME, told.times)
-                print(
-                    f"rollback of {SOME} hosts: {back['all']:.1f} s, on a host {back['host']:.2f} s"
-                )
+                for size in (1, SOME):
+                    back = rollback(fleet, size, told.times)
+                    print(
+                        f"rollback of {size}: {back['all']:.1f} s, on a host {back['host']:.2f} s",
+                        flush=True,
+                    )
             if "latency" in told.parts:
                 p99 = latency(fleet, told.times)
                 print(

@@ -39,6 +39,7 @@ FLOORS = ("3.11", "3.12", "3.13")
 OTHERS = ("tests", "test", "docs", "doc", "examples", "scripts", "tools", "benchmarks", "build")
 NOT_MODULES = ("setup", "conftest", "noxfile", "tasks", "manage", "versioneer", "fabfile")
 FRAMEWORKS = ("django", "fastapi", "flask")
+CI_FILES = {"github": ".github", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}
 
 
 @dataclass(frozen=True)
@@ -288,8 +289,18 @@ def _linter(repository: Repository, said: Said) -> Answer:
 
 
 def _ci(repository: Repository, url: str) -> Answer:
-    if any(name.startswith(".github/") for name in repository.files):
-        return Answer(["github"], ".github")
-    if url.startswith("https://github.com/"):
-        return Answer(["github"], "its repository")
-    return Answer([], "no GitHub is mentioned")
+    """Return the CI systems the project has files for; without any, the one where it is kept."""
+    found = {
+        system: name
+        for name in repository.files
+        for system, start in CI_FILES.items()
+        if name == start or name.startswith(f"{start}/")
+    }
+    if found:
+        names = [system for system in CI_FILES if system in found]
+        return Answer(names, ", ".join(CI_FILES[name] for name in names))
+    host = (urlsplit(url).hostname or "").split(".")
+    for system in ("github", "gitlab"):
+        if system in host:
+            return Answer([system], "its repository")
+    return Answer([], "no CI system is mentioned")

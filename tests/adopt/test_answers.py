@@ -81,6 +81,7 @@ def test_a_licence_nobody_names_is_known_by_its_text(
     [
         ("git@github.com:acme/tides.git", "https://github.com/acme/tides"),
         ("https://ada:s3cret@github.com/acme/tides.git", "https://github.com/acme/tides"),
+        ("git@gitlab.acme.example:acme/tides.git", "https://gitlab.acme.example/acme/tides"),
         ("ssh://git@example.org:2222/acme/tides.git", "https://example.org/acme/tides"),
         ("https://example.org:8443/acme/tides", "https://example.org:8443/acme/tides"),
         ("/srv/git/tides.git", ""),
@@ -97,7 +98,14 @@ def test_a_remote_becomes_an_address_without_its_secrets(
     told, notes = found(folder)
     assert told["repository_url"] == url
     assert "s3cret" not in f"{told}{notes}"
-    assert told["ci"] == (["github"] if "github" in url else [])
+    assert told["ci"] == [system for system in ("github", "gitlab") if system in url]
+
+
+def test_the_ci_systems_are_those_it_has_files_for(project: Project) -> None:
+    there = {"Jenkinsfile": "", ".gitlab-ci.yml": "", ".travis.yml": "", "docs/.github": ""}
+    folder = project({**PACKAGE, **there})
+    git(folder, "remote", "add", "origin", "https://github.com/acme/tides.git")
+    assert found(folder)[0]["ci"] == ["gitlab", "jenkins"]
 
 
 @pytest.mark.parametrize(
