@@ -34,8 +34,12 @@ def command(
     **told: Any,
 ) -> list[str]:
     """Return the command that lets act run a workflow for an event, on this machine."""
-    text = (sample.root / ".github" / "workflows" / f"{name}.yml").read_text()
-    uses = dict(re.findall(r"uses: (actions/(\S+)@\w+)", text))
+    texts = [path.read_text() for path in (sample.root / ".github").glob("*/**/*.yml")]
+    uses = dict(re.findall(r"uses: (actions/(\S+)@\w+)", "".join(texts)))
+    # "$/", this repository at this commit, is new to GitHub; act knows "./", the work tree.
+    workflow = sample.home / f"{name}.yml"
+    text = (sample.root / ".github" / "workflows" / workflow.name).read_text()
+    workflow.write_text(text.replace("uses: $/", "uses: ./"))
     told.setdefault("ref", "refs/heads/main")
     path = sample.home / "event.json"
     path.write_text(json.dumps(told))
@@ -45,7 +49,7 @@ def command(
     artifacts = sample.home / f"artifacts-{time.monotonic_ns()}"
     artifacts.mkdir()
     return [
-        *(str(act), event, f"--workflows=.github/workflows/{name}.yml"),
+        *(str(act), event, f"--workflows={workflow}"),
         *("--platform=ubuntu-latest=-self-hosted", "--no-skip-checkout", "--no-cache-server"),
         *(f"--eventpath={path}", "--actor=grace", f"--env=ARTIFACTS={artifacts}"),
         *(f"--action-cache-path={sample.home / 'act'}", "--artifact-server-addr=127.0.0.1"),

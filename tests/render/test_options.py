@@ -24,7 +24,7 @@ LICENSES = {
     "GPL-3.0-or-later": ("GPL-3.0-or-later", "GNU GENERAL PUBLIC LICENSE"),
     "Proprietary": ("LicenseRef-Proprietary", "All rights reserved."),
 }
-WORKFLOW = ".github/workflows/delivery.yml"
+BEGIN = ".github/actions/begin/action.yml"
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_python_floor(render: Render, questions: dict[str, Any], floor: str) -> 
     config = files.toml(project)
     assert config["project"]["requires-python"] == f">={floor}"
     assert config["tool"]["mypy"]["python_version"] == floor
-    assert f'python-version: "{floor}"' in (project / WORKFLOW).read_text(encoding="utf-8")
+    assert f'python-version: "{floor}"' in (project / BEGIN).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ Made = Callable[[Row], Path]
 # Found by their names, or by a person: nothing has to mention them.
 KNOWN = re.compile(
     r"README\.md|CHANGELOG\.md|LICENSE|pyproject\.toml|tox\.toml|delivery\.toml|renovate\.json"
-    r"|\.gitattributes|\.gitignore|\.flake8|\.copier-answers\.yml|\.github/workflows/[^/]+\.yml"
+    r"|\.gitattributes|\.gitignore|\.flake8|\.copier-answers\.yml"
+    r"|\.github/(workflows/[^/]+\.yml|actions/\w+/action\.yml)"
     r"|docs/(conf\.py|index\.rst)|src/.*/(__init__\.py|py\.typed|0001_\w+\.py)"
     r"|tests/(unit|integration)/test_\w+\.py"
     r"|tests/acceptance/(environment\.py|features/\w+\.feature|steps/\w+\.py)"
@@ -115,14 +116,13 @@ def test_its_yaml_is_in_form(made: Made, row: Row) -> None:
 @every_row
 def test_its_ci_files_have_the_form_of_their_system(made: Made, row: Row) -> None:
     project = made(row)
-    workflows = sorted(project.glob(".github/workflows/*.yml"))
-    assert bool(workflows) is (row["ci"] in ("github", "all"))
-    if workflows:
-        check = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.github-workflows"]
-        done = subprocess.run(
-            [*check, *map(str, workflows)], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    for schema, pattern in (("workflows", "*.yml"), ("actions", "*/action.yml")):
+        found = sorted(map(str, project.glob(f".github/{schema}/{pattern}")))
+        assert bool(found) is (row["ci"] in ("github", "all"))
+        if found:
+            check = [str(BIN / "check-jsonschema"), "--builtin-schema", f"vendor.github-{schema}"]
+            done = subprocess.run([*check, *found], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
 
 
 @every_row

@@ -1,5 +1,7 @@
 """GitHub Actions: a workflow for every commit, and one of buttons for what is deployed.
 
+What every job begins and ends with stands once, in two actions of the project's own.
+
 GitHub lets one job wait for a lock: a newer one takes its place. What comes too late all the same
 is refused by the ledger's gate.
 """
@@ -12,11 +14,12 @@ from collections.abc import Iterable, Iterator
 from .github_text import (
     APPROVE,
     ATTEST,
-    BOARD,
+    BEGIN,
     BUTTONS,
     CACHE,
     CHECKOUT,
     DOWNLOAD,
+    END,
     HEAD,
     PUBLIC,
     PYPI,
@@ -32,11 +35,16 @@ KEEP = re.compile(r"uses: ([^@\s]+)@.*")  # whoever renews the pin of an action:
 
 
 def files(plan: Plan) -> dict[str, str]:
-    """Return the text of each workflow, by its path from the project's top."""
-    folder = ".github/workflows"
-    made = {f"{folder}/delivery.yml": _delivery(plan)}
+    """Return the text of each workflow and action, by its path from the project's top."""
+    kept = _lines(f"          {path}" for path in (CARRIED, *KEPT))
+    begin = BEGIN.format(python=PYTHON, version=plan.python, cache=CACHE, download=DOWNLOAD)
+    made = {
+        ".github/actions/begin/action.yml": begin,
+        ".github/actions/end/action.yml": END.format(upload=UPLOAD, kept=kept),
+        ".github/workflows/delivery.yml": _delivery(plan),
+    }
     if plan.environments:
-        made[f"{folder}/operate.yml"] = _buttons(plan)
+        made[".github/workflows/operate.yml"] = _buttons(plan)
     return made
 
 
@@ -79,11 +87,11 @@ def _job(plan: Plan, job: Job) -> Iterator[str]:
         yield "    env:"
         yield '      DELIVERY_LEDGER_PUSH: "no"'
     yield "    steps:"
-    yield from _begin(plan, cached=not job.delivers)
-    if job.takes:
-        yield from _dist()
-    if job.before:
-        yield from _events()
+    yield from _begin(
+        *(["cache"] if not job.delivers else []),
+        *(["dist"] if job.takes else []),
+        *(["events"] if job.before else []),
+    )
     if job.approval:
         yield APPROVE.replace("ENVIRONMENT", str(job.environment)).rstrip("\n")
     for stage in job.names:
@@ -92,7 +100,7 @@ def _job(plan: Plan, job: Job) -> Iterator[str]:
             yield "        env:"
             yield from _secrets(job.secrets)
         yield f"        run: python3 -m delivery run {stage}"
-    yield from _end(job)
+    yield from _finish(job)
 
 
 def _delivered(plan: Plan) -> str:
@@ -116,29 +124,31 @@ def _record(plan: Plan) -> Iterator[str]:
     yield "    permissions:"
     yield "      contents: write # the ledger is pushed"
     yield "    steps:"
-    yield from _begin(plan)
-    yield from _events()
+    yield from _begin("events")
     yield "      - name: record"
     yield "        run: python3 -m delivery sync"
-    yield BOARD.rstrip("\n")
+    yield from _end("board")
 
 
-def _begin(plan: Plan, cached: bool = False) -> Iterator[str]:
+def _begin(*wanted: str) -> Iterator[str]:
     yield f"      - uses: {CHECKOUT}"
     yield "        with:"
     yield "          fetch-depth: 0 # the version comes from the history"
     yield "          persist-credentials: true # the ledger is a ref of this repository"
-    yield f"      - uses: {PYTHON}"
-    yield "        with:"
-    yield f'          python-version: "{plan.python}"'
-    if cached:
-        yield f"      - uses: {CACHE}"
+    yield "      - uses: $/.github/actions/begin"
+    yield from _with(wanted)
+
+
+def _end(*wanted: str) -> Iterator[str]:
+    yield "      - uses: $/.github/actions/end"
+    yield "        if: always()"
+    yield from _with(wanted)
+
+
+def _with(wanted: Iterable[str]) -> Iterator[str]:
+    if wanted:
         yield "        with:"
-        yield "          path: |"
-        yield "            ~/.cache/pip"
-        yield "            ~/.cache/uv"
-        lock = "${{ hashFiles('requirements/*') }}"
-        yield f"          key: ${{{{ runner.os }}}}-{plan.python}-{lock}"
+        yield from (f'          {name}: "true"' for name in wanted)
 
 
 def _dist() -> Iterator[str]:
@@ -148,18 +158,15 @@ def _dist() -> Iterator[str]:
     yield "          path: dist"
 
 
-def _events() -> Iterator[str]:
-    yield f"      - uses: {DOWNLOAD}"
-    yield "        with:"
-    yield "          pattern: job-*"
-    yield "          path: .delivery"
-    yield "          merge-multiple: true"
-
-
-def _end(job: Job) -> Iterator[str]:
+def _finish(job: Job) -> Iterator[str]:
     """Yield the steps that hand on what a job made, and keep what a person may want to see."""
     if job.builds:
-        yield from _upload("dist", ["dist"], "error", "success()")
+        yield f"      - uses: {UPLOAD}"
+        yield "        with:"
+        yield "          name: dist"
+        yield "          path: dist"
+        yield "          if-no-files-found: error"
+        yield "          overwrite: true"
     if job.environment:
         told = """sh -c 'echo "url=$SERVICE_URL" >>"$GITHUB_OUTPUT"'"""
         yield "      - name: live"
@@ -167,21 +174,7 @@ def _end(job: Job) -> Iterator[str]:
         yield "        run: >-"
         yield f"          python3 -m delivery exec {job.environment} --"
         yield f"          {told}"
-    if job.delivers:
-        yield BOARD.rstrip("\n")
-    yield from _upload(f"job-{job.name}", [CARRIED, *KEPT], "ignore")
-
-
-def _upload(name: str, paths: Iterable[str], missing: str, when: str = "always()") -> Iterator[str]:
-    yield f"      - uses: {UPLOAD}"
-    yield f"        if: {when}"
-    yield "        with:"
-    yield f"          name: {name}"
-    yield "          path: |"
-    yield from (f"            {path}" for path in paths)
-    yield f"          if-no-files-found: {missing}"
-    yield "          include-hidden-files: true"
-    yield "          overwrite: true"
+    yield from _end(*(["board"] if job.delivers else []))
 
 
 def _buttons(plan: Plan) -> str:
@@ -192,9 +185,9 @@ def _buttons(plan: Plan) -> str:
         branch=plan.branch,
         runner=_runner(plan),
         minutes=max(job.minutes for job in deploying),
-        steps=_lines(_begin(plan)),
+        begin=_lines(_begin()),
         secrets=_lines(_secrets(secrets)),
-        board=BOARD,
+        end=_lines(_end("board")),
     )
 
 

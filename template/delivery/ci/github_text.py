@@ -71,7 +71,7 @@ jobs:
       DELIVERY_LEDGER_REMOTE: origin
       DELIVERY_VIA: github
     steps:
-{steps}      - name: ${{{{ inputs.what }}}}
+{begin}      - name: ${{{{ inputs.what }}}}
         env:
           WHAT: ${{{{ inputs.what }}}}
           ENVIRONMENT: ${{{{ inputs.environment }}}}
@@ -84,12 +84,68 @@ jobs:
             set -- deploy "$ENVIRONMENT" ${{VERSION:+"$VERSION"}}
           fi
           python3 -m delivery "$@" --reason "$REASON"
-{board}"""
-BOARD = """\
-      - name: board
-        if: always()
-        run: |
-          { echo '```'; python3 -m delivery board; echo '```'; } >>"$GITHUB_STEP_SUMMARY"
+{end}"""
+# Steps of the same job: they see its files, and nothing that the job is not given.
+BEGIN = """\
+name: begin
+description: Python, and what was kept for this job
+inputs:
+  cache:
+    description: take packages from the last run, and keep them for the next one
+    default: "false"
+  dist:
+    description: take the artifact that was built
+    default: "false"
+  events:
+    description: take what the jobs before recorded
+    default: "false"
+runs:
+  using: composite
+  steps:
+    - uses: {python}
+      with:
+        python-version: "{version}"
+    - uses: {cache}
+      if: inputs.cache == 'true'
+      with:
+        path: |
+          ~/.cache/pip
+          ~/.cache/uv
+        key: ${{{{ runner.os }}}}-{version}-${{{{ hashFiles('requirements/*') }}}}
+    - uses: {download}
+      if: inputs.dist == 'true'
+      with:
+        name: dist
+        path: dist
+    - uses: {download}
+      if: inputs.events == 'true'
+      with:
+        pattern: job-*
+        path: .delivery
+        merge-multiple: true
+"""
+END = """\
+name: end
+description: what was recorded, kept for the jobs to come and for people
+inputs:
+  board:
+    description: show the board on the page of this run
+    default: "false"
+runs:
+  using: composite
+  steps:
+    - if: always() && inputs.board == 'true'
+      shell: bash
+      run: |
+        {{ echo '```'; python3 -m delivery board; echo '```'; }} >>"$GITHUB_STEP_SUMMARY"
+    - uses: {upload}
+      if: always()
+      with:
+        name: job-${{{{ github.job }}}}
+        path: |
+{kept}        if-no-files-found: ignore
+        include-hidden-files: true
+        overwrite: true
 """
 # Who pressed the button of the environment, as GitHub tells it; nobody did: the gate refuses.
 APPROVE = """\
