@@ -10,8 +10,8 @@ at once   the role, all hosts in one batch
 batches   the role, one host, then a quarter, then the rest, as it is by default
 
 rollback: how long python -m delivery rollback takes for one host and for four. latency: how long
-requests take while a host is cut over (by a rollback, which installs nothing), against the same load
-before.
+requests take while a host is cut over (by a rollback, which installs nothing), against the same
+load before.
 """
 
 from __future__ import annotations
