@@ -30,6 +30,11 @@ NEEDS["hosts"] = (
     os.geteuid() == 0 and all(map(shutil.which, HOSTS)),
     "as root, apt-get install systemd-container mmdebstrap zstd iproute2 openssh-client",
 )
+IMAGES = ("buildah", "podman", "runc")
+NEEDS["images"] = (
+    os.geteuid() == 0 and all(map(shutil.which, (*IMAGES, "mmdebstrap", "zstd"))),
+    "as root, apt-get install buildah podman runc mmdebstrap zstd",
+)
 NEEDS["groovy"] = (
     bool(shutil.which("groovyc") and [*Path("/usr/lib/jvm").glob("java-17-openjdk-*/bin/java")]),
     "apt-get install groovy openjdk-17-jre-headless",

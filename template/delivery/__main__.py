@@ -60,6 +60,9 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             retention.prune(project, args.remove)
         case "install":
             commands.install(project, args.folder)
+        case "fetch":
+            made = commands.fetch(project, args.folder, args.artifact)
+            print(f"{made.version} is in {args.folder}: {made.wheel}, and what it needs")
         case "deploy":
             deployments.deploy(project, args.environment, args.artifact, args.force, args.reason)
         case "rollback":

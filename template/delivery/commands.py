@@ -17,6 +17,7 @@ from .artifact import papers, provenance, sbom, wheel
 from .config import Config
 from .errors import DeliveryError, Refused, UsageError
 from .ledger import event
+from .pipeline import gate
 from .project import Project
 from .tables import BUILD, PUBLISH
 
@@ -146,6 +147,47 @@ def install(project: Project, folder: Path) -> None:
     about = {"name": project.config.name, **vars(made)}
     (folder / "release.json").write_text(json.dumps(about, indent=2) + "\n")
     print(f"{made.version} is installed in {folder}")
+
+
+def fetch(project: Project, folder: Path, name: str | None) -> wheel.Artifact:
+    """Put what a release is made of into a folder, for other forms of it; return the artifact.
+
+    Args:
+        project: the project.
+        folder: it gets the wheel, ``requirements.txt`` with all that is installed beside it,
+            ``wheel.txt`` with its own digest, and ``release.json``; all of them or none.
+        name: the artifact, see `Project.named`; default: the commit's own.
+
+    Raises:
+        UsageError: the folder holds something, or nothing has that name.
+        Refused: the artifact was revoked, or the index has other bytes than were built.
+        DeliveryError: there is no artifact, or it cannot be had or written.
+    """
+    project.ledger.sync()
+    made = project.named(name) if name else project.artifact()
+    if made is None:
+        raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
+    for gone in project.ledger.events(event=("revoked",), about=made.sha256):
+        raise Refused(f"{made.version} was revoked by {gate.said_by(gone)}: commit a fix")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is not empty: name a folder that is, or is not there yet")
+    config, lock = project.config, wheel.lock(project.git, made)
+    file = config.index.fetch(config.name, made)
+    pin = f"{config.name}=={made.version} --hash=sha256:{made.sha256}\n"
+    about = {"name": config.name, **vars(made), "system": config.system}
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+            part = Path(scratch, "release")
+            part.mkdir()
+            shutil.copyfile(file, part / made.wheel)
+            (part / "requirements.txt").write_bytes(lock)
+            (part / "wheel.txt").write_text(pin)
+            (part / "release.json").write_text(json.dumps(about, indent=2) + "\n")
+            part.replace(folder)
+    except OSError as error:
+        raise DeliveryError(f"{folder} cannot be written: {error}") from None
+    return made
 
 
 def inspect(project: Project) -> None:

@@ -24,12 +24,14 @@ WALKED: dict[str, Answers] = {
         "linter": "ruff",
         "license": "BSD-3-Clause",
         "environments": ["acceptance", "staging", "production"],
+        "forms": ["oci"],
     },
     "django": {
         "project_name": "Moved Parcel",
         "framework": "django",
         "license": "MPL-2.0",
         "author_email": "ada@example.org",
+        "forms": ["deb"],
     },
     "library": {
         "project_name": "Parcel Paper",
@@ -94,6 +96,11 @@ def options() -> dict[str, dict[str, Answers]]:
         },
         "environments": {
             "+".join(some) or "only": {"environments": ["acceptance", *some]} for some in sets
+        },
+        "forms": {
+            "none": {"forms": []},
+            **{name: {"forms": [name]} for name in choices("forms")},
+            "both": {"forms": choices("forms")},
         },
         "names": {
             "plain": {},

@@ -35,6 +35,8 @@ KNOWN = re.compile(
     r"|tests/(unit|integration)/test_\w+\.py"
     r"|tests/acceptance/(environment\.py|features/\w+\.feature|steps/\w+\.py)"
     r"|delivery/(__init__|__main__)\.py|delivery/inventories/\w+/hosts\.yml"
+    # What dpkg looks for in a package.
+    r"|delivery/forms/debian/(control|postinst|postrm|prerm)"
     # Ansible's own layout: https://docs.ansible.com/ansible/latest/playbook_guide/
     r"|delivery/ansible\.cfg|delivery/plugins/callback/\w+\.py"
     r"|delivery/roles/service/((defaults|meta|tasks)/main\.yml|meta/argument_specs\.yml)"
