@@ -40,14 +40,15 @@ class Bot:
 
     Args:
         sample: the project, whose bare repository it polls.
-        tools: where Buildbot was installed before; it is not done again.
+        tools: where Buildbot was installed before; it is not done again. None: it is installed.
     """
 
-    def __init__(self, sample: Sample, tools: Path) -> None:
+    def __init__(self, sample: Sample, tools: Path | None = None) -> None:
         self.sample, self.port = sample, free_port()
         self.home = sample.root / buildbot.HOME
         self.home.mkdir(parents=True)
-        (self.home.parent / tools.name).symlink_to(tools)
+        if tools:
+            (self.home.parent / tools.name).symlink_to(tools)
         self.settings(repository=f"file://{sample.origin}", port=self.port, poll=1)
 
     def settings(self, **more: Any) -> None:
@@ -86,6 +87,10 @@ class Bot:
             except http.client.IncompleteRead:  # a busy master ends an answer before its text
                 time.sleep(attempt)
         raise AssertionError(f"{url} does not answer in full")
+
+    def builder(self, name: str) -> str:
+        """Return the number of a builder, as a button takes it."""
+        return str(self.get(f"builders/{name}")["builders"][0]["builderid"])
 
     def said(self, builder: str) -> str:
         """Return what the steps of a builder's builds said."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,7 +122,21 @@ class Sample:
             time.sleep(0.2)
         os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=60)
+        # A job may be there for a moment longer than the engine, to tell the ledger.
+        deadline = time.monotonic() + 60
+        while left := self.running():
+            assert time.monotonic() < deadline, f"still there: {left}"
+            time.sleep(0.1)
         return commit
+
+    def running(self) -> list[int]:
+        """Return the processes that are there of any run, by the journal they were told of."""
+        mark, found = f"JOURNAL={self.env['JOURNAL']}".encode(), []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):  # it has ended, or is somebody else's
+                if mark in path.read_bytes().split(b"\0"):
+                    found.append(int(path.parent.name))
+        return found
 
     def run(self, command: Sequence[str | Path], cwd: Path, **env: str) -> str:
         """Run it; return what it says. Its exit status proves nothing: look at the journal."""

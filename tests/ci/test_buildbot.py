@@ -92,6 +92,25 @@ def test_an_artifact_that_was_altered_or_lost_is_not_published(bot: Bot, fault: 
     assert "build passed" in bot.sample.told(commit)
 
 
+def test_publish_refuses_what_is_not_what_was_built(bot: Bot) -> None:
+    who = bot.admit("ada@example.org")
+    bot.sample.git("switch", "--quiet", "--create", "spoilt")
+    commit = bot.sample.commit("Test")
+    bot.sample.git("switch", "--quiet", "main")
+    bot.built(commit)
+    (wheel,) = (bot.home / "kept" / commit / "dist").glob("*.whl")
+    publish = bot.builder("publish")
+    told = {"branch": "spoilt", "revision": commit, "reason": "spoilt", "builderid": publish}
+    wheel.write_bytes(b"!")
+    assert bot.press("again", who, **told) == 200
+    bot.wait(lambda: "is not the artifact that was built" in bot.said("publish"))
+    wheel.unlink()
+    assert bot.press("again", who, **told) == 200
+    bot.wait(lambda: "is neither in dist nor in the" in bot.said("publish"))
+    bot.idle()
+    assert "publish" not in bot.sample.journal(commit), bot.log()
+
+
 def test_two_commits_in_quick_succession_keep_their_order(bot: Bot) -> None:
     commits = [bot.sample.commit("One"), bot.sample.commit("Two")]
     bot.built(*commits, until="production")

@@ -104,10 +104,19 @@ def test_another_branch_is_tested_and_changes_nothing(sample: Sample) -> None:
     assert sample.told(commit) == []
 
 
-def test_an_altered_artifact_is_not_published(sample: Sample) -> None:
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("ALTERED_FOR", "is not the artifact that was built"),
+        ("LOST_FOR", "is neither in dist nor in the"),
+    ],
+)
+def test_an_artifact_that_was_altered_or_lost_is_not_published(
+    sample: Sample, fault: str, told: str
+) -> None:
     commit = sample.git("rev-parse", "HEAD")
-    said = act(sample, ALTERED_FOR="publish")
-    assert "is not the artifact that was built" in said, said
+    said = act(sample, **{fault: "publish"})
+    assert told in said, said
     assert sorted(sample.journal(commit)) == sorted(TESTED)
 
 

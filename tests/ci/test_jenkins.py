@@ -215,6 +215,22 @@ def test_an_artifact_that_was_altered_or_lost_is_not_published(
     assert "build passed" in sample.told(commit)
 
 
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("alters", "is not the artifact that was built"),
+        ("loses", "is neither in dist nor in the"),
+    ],
+)
+def test_publish_refuses_what_is_not_what_was_built(
+    sample: Sample, standin: Standin, how: str, says: str
+) -> None:
+    commit = sample.git("rev-parse", "HEAD")
+    said = build(standin, sample, commit, spoilt={"stage": "publish", "how": how})
+    assert says in said
+    assert sorted(sample.journal(commit)) == sorted(TESTED), said
+
+
 def test_a_shallow_clone_is_not_built(sample: Sample, standin: Standin) -> None:
     sample.edit("Jenkinsfile", "shallow: false, depth: 0", "shallow: true, depth: 1")
     commit = sample.commit("Forget the history")

@@ -147,8 +147,7 @@ template:
     OPTIONS: -o merge_request.create -o merge_request.target={branch}
   script:
     - status=0
-    - python3 -m delivery template --update >.delivery/told 2>&1 || status=$?
-    - cat .delivery/told
+    - python3 -m delivery template --update || status=$?
     - if [ -z "$(git status --porcelain)" ]; then exit "$status"; fi
     - git add --all
     - git config user.name template && git config user.email template@localhost

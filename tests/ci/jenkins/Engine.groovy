@@ -10,7 +10,7 @@ class Aborted extends RuntimeException { Aborted(String why) { super(why) } }
 /** One build of a declarative Jenkinsfile that `Check` found good: stages, agents, results, posts. */
 class Engine {
     static final List WORSE = ['SUCCESS', 'UNSTABLE', 'FAILURE', 'ABORTED']
-    final Map told      // repo, commit, branch, tag, number, folder, user, press, groups, timer, params, credentials
+    final Map told      // repo, commit, branch, tag, number, folder, user, press, groups, timer, params, credentials, spoilt
     final Map base      // the environment of every step
     final Map stashes = Collections.synchronizedMap([:])
     final List report = Collections.synchronizedList([])

@@ -94,6 +94,11 @@ abstract class Jenkinsfile extends Script {
         def kept = engine().stashes[name]
         if (kept == null) throw new Failed("no stash $name")
         kept.each { path, bytes -> def file = new File(place(), path); file.parentFile.mkdirs(); file.bytes = bytes }
+        if (engine().told.spoilt?.stage != here().stage) return
+        // A test may want another artifact to arrive in a stage than was stashed, or none.
+        kept.keySet().findAll { it.endsWith('.whl') }.collect { new File(place(), it) }.each {
+            if (engine().told.spoilt.how == 'alters') it << '!' else it.delete()
+        }
     }
 
     private List matching(String patterns) {
