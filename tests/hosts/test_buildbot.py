@@ -160,13 +160,18 @@ def test_a_second_run_changes_nothing(up: Farm) -> None:
     assert said.count("changed=0") == 2, said
 
 
-def test_the_worker_comes_in(up: Farm) -> None:
+def test_the_worker_comes_in_and_a_commit_is_built_there(up: Farm) -> None:
     def there() -> bool:
         # Beside ours is one of Buildbot's own, in the master.
         workers = {one["name"]: one["connected_to"] for one in up.get("workers")["workers"]}
         return bool(workers["h2"])
 
     up.wait(there)
+    commit = committed(up.project, "Change a line")
+    up.wait(lambda: bool(up.get("builders/lint/builds?complete=true")["builds"]), 240)
+    (build,) = up.get("builders/lint/builds?property=got_revision&property=workername")["builds"]
+    told = {name: build["properties"][name][0] for name in ("got_revision", "workername")}
+    assert (build["results"], told) == (0, {"got_revision": commit, "workername": "h2"})
 
 
 def test_no_password_and_no_secret_is_in_what_it_says(up: Farm) -> None:
