@@ -13,7 +13,11 @@ html_title = "walking-skeleton"
 exclude_patterns = ["_build"]
 nitpicky = True
 
-ROLE = Path(__file__).parents[1] / "template/delivery/roles/service"
+TEMPLATE = Path(__file__).parents[1] / "template"
+ROLES = {
+    "service": TEMPLATE / "delivery/roles/service",
+    "buildbot": TEMPLATE / "{% if 'buildbot' in ci %}buildbot{% endif %}/roles/buildbot",
+}
 
 
 def told(text: str) -> str:
@@ -27,7 +31,8 @@ def variable(name: str, facts: dict[str, Any], defaults: dict[str, Any]) -> str:
     notes = [kind, *(["required"] if facts.get("required") else [])]
     if "choices" in facts:
         notes.append("one of " + ", ".join(f"``{choice}``" for choice in facts["choices"]))
-    default = yaml.safe_dump(defaults.get(name), width=200).removesuffix("\n...\n").strip()
+    dumped = yaml.safe_dump(defaults.get(name), width=200, default_flow_style=True)
+    default = dumped.removesuffix("\n...\n").strip()
     # One that has to be worked out is told in words.
     if name in defaults and len(default) < 40:
         notes.append(f"default ``{default}``")
@@ -38,13 +43,13 @@ def variable(name: str, facts: dict[str, Any], defaults: dict[str, Any]) -> str:
 
 
 def role_variables(_app: Any, name: str, source: list[str]) -> None:
-    """Put the variables of the role, as its argument_specs describe them, where a page asks."""
-    if name == "variables":
-        files = [ROLE / "meta/argument_specs.yml", ROLE / "defaults/main.yml"]
+    """Put the variables of a role, as its argument_specs describe them, where the page asks."""
+    for role, folder in ROLES.items() if name == "variables" else ():
+        files = [folder / "meta/argument_specs.yml", folder / "defaults/main.yml"]
         specs, defaults = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in files)
         options = specs["argument_specs"]["main"]["options"]
         entries = [variable(option, options[option], defaults) for option in sorted(options)]
-        source[0] = source[0].replace(".. role-variables\n", "\n".join(entries))
+        source[0] = source[0].replace(f".. variables of {role}\n", "\n".join(entries))
 
 
 def setup(app: Any) -> None:

@@ -39,6 +39,10 @@ NEEDS["groovy"] = (
     bool(shutil.which("groovyc") and [*Path("/usr/lib/jvm").glob("java-17-openjdk-*/bin/java")]),
     "apt-get install groovy openjdk-17-jre-headless",
 )
+NEEDS["postgres"] = (
+    any(Path("/usr/lib/postgresql").glob("*/bin/postgres")),
+    "apt-get install postgresql",
+)
 IN_CI = "CI" in os.environ
 
 

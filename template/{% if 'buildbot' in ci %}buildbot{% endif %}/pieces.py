@@ -9,6 +9,7 @@ from delivery.ci import buildbot
 
 TAR = ".delivery/handed-on.tar"  # git ignores it there
 REVISION = "%(prop:got_revision)s"
+VERSION = r"^(\w[\w.!+-]*)?$"  # a version that begins with - would be an option
 
 
 def told(**more: Any) -> Any:

@@ -175,7 +175,7 @@ def asked(
     port, place = free_port(), bot.sample.home / "worker"
     bot.settings(workers=["remote"], worker_port=port, approvers=["grace@example.org"])
     grace, linus = bot.admit("grace@example.org"), bot.admit("linus@example.org")
-    password = buildbot.worker_password(bot.home)
+    password = buildbot.worker_password(bot.home, "remote")
     program = installed / "bin" / "buildbot-worker"
     with bot.running():
         worker = ("create-worker", "--umask=0o22", place, f"127.0.0.1:{port}", "remote", password)

@@ -23,11 +23,16 @@ SETS = [
     [*some] for size in range(len(SYSTEMS) + 1) for some in itertools.combinations(SYSTEMS, size)
 ]
 
+BUILDBOT = ROOT / "template" / "{% if 'buildbot' in ci %}buildbot{% endif %}"
 # What is not rendered: it reads delivery.toml itself, or says nothing of stages.
 STATIC = {
     "github": {".github/workflows/template.yml"},
     "jenkins": {"jenkins/job.yml"},
-    "buildbot": {f"buildbot/{name}" for name in ("master.cfg", "pieces.py", "requirements.txt")},
+    "buildbot": {
+        path.relative_to(BUILDBOT.parent).as_posix().replace(BUILDBOT.name, "buildbot", 1)
+        for path in BUILDBOT.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    },
 }
 
 

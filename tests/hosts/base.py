@@ -12,6 +12,7 @@ SUITE = "bookworm"
 PACKAGES = (
     "ca-certificates",
     "dbus",
+    "git",
     "iproute2",
     "openssh-server",
     "python3",

@@ -41,6 +41,8 @@ KNOWN = re.compile(
     r"|delivery/ansible\.cfg|delivery/plugins/callback/\w+\.py"
     r"|delivery/roles/service/((defaults|meta|tasks)/main\.yml|meta/argument_specs\.yml)"
     r"|delivery/roles/service/module_utils/service_host/__init__\.py"
+    r"|buildbot/hosts\.yml|buildbot/roles/buildbot/meta/argument_specs\.yml"
+    r"|buildbot/roles/buildbot/(defaults|handlers|meta|tasks|vars)/main\.yml"
     # Which of the two is included, `service_init` says.
     r"|delivery/roles/service/tasks/(supervisor|systemd)\.yml"
 )

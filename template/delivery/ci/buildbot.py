@@ -30,7 +30,7 @@ from .plan import Plan
 COMMENT = "#"
 CONFIG = Path("buildbot", "master.cfg")
 HOME = Path(".delivery", "buildbot")  # where a master on this machine lives
-SETTINGS, PEOPLE, WORKER = "settings.toml", "people", "worker.password"
+SETTINGS, PEOPLE, WORKERS = "settings.toml", "people", "workers"
 LOCAL = "local"  # the worker inside the master
 ASKED = "asked"  # the category of a change that a person asks to be delivered
 PATIENCE = 120  # seconds a master may take to answer
@@ -50,6 +50,7 @@ class Settings:
         workers: the names of its workers; none: one inside the master.
         deployers: those of them that publish and deploy; none: all do.
         worker_port: where workers come in.
+        worker_bind: the address they come in on; empty: that of the pages.
         approvers: who may press a button; none: everyone who has a password.
     """
 
@@ -62,6 +63,7 @@ class Settings:
     workers: tuple[str, ...] = ()
     deployers: tuple[str, ...] = ()
     worker_port: int = 9989
+    worker_bind: str = ""
     approvers: tuple[str, ...] = ()
 
     @property
@@ -157,10 +159,14 @@ def fits(password: str, told: str) -> bool:
     return hmac.compare_digest(hashed(password, salt), told)
 
 
-def worker_password(home: Path) -> str:
-    """Return what workers say to come in, from its file, which is made where it is missing."""
-    path = home / WORKER
+def worker_password(home: Path, name: str) -> str:
+    """Return what a worker says to come in, from its file, which is made where it is missing.
+
+    Each has its own: who reads that of one that tests cannot come in as one that deploys.
+    """
+    path = home / WORKERS / name
     if not path.exists():
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         _write(path, secrets.token_urlsafe(24) + "\n")
     return path.read_text(encoding="utf-8").strip()
 
