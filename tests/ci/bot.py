@@ -84,7 +84,8 @@ class Bot:
             try:
                 with urllib.request.urlopen(url, timeout=60) as answer:
                     return json.load(answer)
-            except http.client.IncompleteRead:  # a busy master ends an answer before its text
+            # A busy master ends an answer before its text, or before it began.
+            except (http.client.IncompleteRead, ConnectionResetError):
                 time.sleep(attempt)
         raise AssertionError(f"{url} does not answer in full")
 
