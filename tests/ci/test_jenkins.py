@@ -38,7 +38,11 @@ Standin = list[str]
 @pytest.fixture(scope="session")
 def standin(tmp_path_factory: pytest.TempPathFactory) -> Standin:
     """Return the command of the stand-in, compiled once."""
-    classes = tmp_path_factory.mktemp("jenkins")
+    return compiled(tmp_path_factory.mktemp("jenkins"))
+
+
+def compiled(classes: Path) -> Standin:
+    """Compile the stand-in into a folder; return its command."""
     env = {**os.environ, "JAVA_HOME": str(JAVA)}
     sources = sorted(map(str, SOURCES.glob("*.groovy")))
     subprocess.run(["groovyc", "-d", str(classes), *sources], env=env, check=True, timeout=LIMIT)

@@ -1,0 +1,118 @@
+"""How long each CI system takes to deliver a commit, against `python -m delivery walk` of the same.
+
+    tox run -e engines
+
+The stages are stood in for and take no time, as in tests/ci, so what is left is what brings them
+about: clones, jobs, artifacts handed on, and an interpreter for each. Groovy and a Java have to be
+there for Jenkins, for which a stand-in runs the file.
+
+walk      python -m delivery walk, in the clone that is there (the yardstick)
+github    act;  gitlab  gitlab-ci-local;  jenkins  the stand-in;  buildbot  itself, running already
+beyond    seconds more than the walk, for a pipeline of ten stages
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import copier
+from delivery import tools
+
+from tests.ci import test_github, test_gitlab, test_jenkins
+from tests.ci.bot import Bot
+from tests.ci.conftest import started
+from tests.ci.sample import STAGES, Sample
+
+ROOT = Path(__file__).resolve().parents[1]
+SYSTEMS = ("walk", "github", "gitlab", "jenkins", "buildbot")
+WHO = {"NAME": "Ada Lovelace", "EMAIL": "ada@example.org"}
+# Delivers the commit that is checked out, to the end.
+Engine = Callable[[Sample, str], object]
+
+
+def project(scratch: Path, system: str) -> Path:
+    """Render a project for a CI system."""
+    template, folder = scratch / "template", scratch / "projects" / system
+    if not template.exists():
+        template.mkdir()
+        shutil.copy(ROOT / "copier.yml", template)
+        shutil.copytree(ROOT / "template", template / "template")
+    answers = {"ci": [system] if system != "walk" else []}
+    settings = copier.Settings()
+    copier.run_copy(str(template), folder, answers, defaults=True, quiet=True, settings=settings)
+    return folder
+
+
+@contextmanager
+def engine(scratch: Path, system: str, sample: Sample) -> Iterator[Engine]:
+    """Make a CI system ready; yield what lets it deliver."""
+    place = scratch / f"engine-{system}"
+    place.mkdir()
+    match system:
+        case "github":
+            yield lambda sample, commit: test_github.act(sample)
+        case "gitlab":
+            gitlab = test_gitlab.installed(place)
+            yield lambda sample, commit: test_gitlab.through(sample, gitlab)
+        case "jenkins":
+            standin = test_jenkins.compiled(place)
+            yield lambda sample, commit: test_jenkins.build(standin, sample, commit)
+        case "buildbot":
+            bot = Bot(sample, tools.buildbot(sample.root).parents[1])
+            with bot.running():
+                yield lambda sample, commit: bot.wait(lambda: STAGES[-1] in sample.journal(commit))
+        case _:
+            walk = ["python3", "-m", "delivery", "walk"]
+            yield lambda sample, commit: sample.run(walk, sample.root)
+
+
+def measure(scratch: Path, system: str, times: int) -> float:
+    """Return the median seconds from a pushed commit to the end of its last stage."""
+    home, found = scratch / f"home-{system}", []
+    home.mkdir()
+    sample = started(lambda **_: project(scratch, system), home, lambda _: None)
+    with engine(scratch, system, sample) as deliver:
+        for number in range(times + 1):
+            commit = sample.commit(f"Change {number}")
+            start = time.monotonic()
+            deliver(sample, commit)
+            found.append(time.monotonic() - start)
+            if sorted(sample.journal(commit)) != sorted(STAGES):
+                sys.exit(f"{system} did not run every stage once:\n{sample.said}")
+    return statistics.median(found[1:])  # the first one warms caches
+
+
+def main() -> None:
+    """Measure, print a table."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--times", type=int, default=3, help="how often each figure is taken")
+    options.add_argument("systems", nargs="*", default=SYSTEMS, help=f"of {', '.join(SYSTEMS)}")
+    told: Any = options.parse_args()
+    if unknown := set(told.systems) - set(SYSTEMS):
+        options.error(f"{', '.join(sorted(unknown))} is none of {', '.join(SYSTEMS)}")
+    os.environ |= {f"GIT_{r}_{name}": t for r in ("AUTHOR", "COMMITTER") for name, t in WHO.items()}
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        walk = 0.0
+        for system in ("walk", *(name for name in told.systems if name != "walk")):
+            took = measure(Path(folder), system, told.times)
+            walk = walk or took
+            more = (
+                f", {took / walk:.1f} times, beyond {took - walk:.1f} s" if system != "walk" else ""
+            )
+            print(f"{system:<10}{took:6.1f} s{more}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
