@@ -49,7 +49,10 @@ class Chain:
         """
         found = self._hash(f"{REF}^{{commit}}")
         if found is None and self._hash(REF):
-            raise UsageError(no_ledger(REF))
+            # Another process may have begun the ledger after the first question.
+            found = self._hash(f"{REF}^{{commit}}")
+            if found is None:
+                raise UsageError(no_ledger(REF))
         return found
 
     def add(self, files: Callable[[str | None], dict[str, bytes]], message: str, by: str) -> str:

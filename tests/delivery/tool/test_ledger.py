@@ -122,6 +122,24 @@ def test_a_ref_that_is_no_ledger_is_left_alone(toy: Toy) -> None:
     assert toy.git("rev-parse", REF) == blob
 
 
+def test_a_ledger_that_another_begins_meanwhile_is_taken_for_one(toy: Toy) -> None:
+    class Late(Git):
+        """The first answer is old when it comes: meanwhile somebody began the ledger."""
+
+        begun = False
+
+        def text(self, *args: str) -> str:
+            try:
+                return super().text(*args)
+            finally:
+                if args[0] == "rev-parse" and not self.begun:
+                    self.begun = True
+                    Ledger(Git(self.root)).append(an_event())
+
+    Ledger(Late(toy.root)).append(replace(an_event(), reason="late"))
+    assert [event.reason for event in Ledger(Git(toy.root)).events()] == [None, "late"]
+
+
 def test_writers_in_one_clone_lose_nothing(toy: Toy) -> None:
     def write(writer: int) -> None:
         ledger = Ledger(Git(toy.root))
