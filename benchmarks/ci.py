@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import copier
-from delivery import tools
 
 from tests.ci import test_github, test_gitlab, test_jenkins
 from tests.ci.bot import Bot
@@ -68,7 +67,7 @@ def engine(scratch: Path, system: str, sample: Sample) -> Iterator[Engine]:
             standin = test_jenkins.compiled(place)
             yield lambda sample, commit: test_jenkins.build(standin, sample, commit)
         case "buildbot":
-            bot = Bot(sample, tools.buildbot(sample.root).parents[1])
+            bot = Bot(sample)
             with bot.running():
                 yield lambda sample, commit: bot.wait(lambda: STAGES[-1] in sample.journal(commit))
         case _:
