@@ -290,17 +290,10 @@ def _linter(repository: Repository, said: Said) -> Answer:
 
 def _ci(repository: Repository, url: str) -> Answer:
     """Return the CI systems the project has files for; without any, the one where it is kept."""
-    found = {
-        system: name
-        for name in repository.files
-        for system, start in CI_FILES.items()
-        if name == start or name.startswith(f"{start}/")
-    }
+    top = {name.partition("/")[0] for name in repository.files}
+    found = [system for system, start in CI_FILES.items() if start in top]
     if found:
-        names = [system for system in CI_FILES if system in found]
-        return Answer(names, ", ".join(CI_FILES[name] for name in names))
+        return Answer(found, ", ".join(CI_FILES[system] for system in found))
     host = (urlsplit(url).hostname or "").split(".")
-    for system in ("github", "gitlab"):
-        if system in host:
-            return Answer([system], "its repository")
-    return Answer([], "no CI system is mentioned")
+    kept = [system for system in CI_FILES if system in host]
+    return Answer(kept, "its repository" if kept else "no CI system is mentioned")
