@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +28,8 @@ STORAGE = """
 driver = "overlay"
 graphroot = "{folder}/images"
 runroot = "{folder}/run"
+[storage.options.overlay]
+skip_mount_home = "true"
 """
 # Without systemd, on any kind of control groups; more handles than root may give are none.
 ENGINE = """
@@ -71,6 +76,16 @@ class Images:
         raise AssertionError(self.run("podman", "logs", name))
 
 
+def at_work(folder: Path) -> list[str]:
+    """The processes that were told of a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            if os.fsencode(folder) in path.read_bytes():
+                found.append(path.parent.name)
+    return found
+
+
 @pytest.fixture(scope="module")
 def images(boxed: Boxed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
     """The image of the newest version, as people make it, on a base made here."""
@@ -101,6 +116,8 @@ def images(boxed: Boxed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[I
         server.terminate()
         server.wait()
         found.run("podman", "rm", "--all", "--force", "--time=0")
+        while at_work(folder):  # what watched a container tidies up after it has gone
+            time.sleep(0.1)
         shutil.rmtree(folder)
 
 
