@@ -8,11 +8,12 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 USER = "buildbot"
+Words = list[str]
 
 
 def programs() -> Path | None:
@@ -21,8 +22,16 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def server() -> Iterator[Path]:
-    """Run a server that is new and empty; yield the folder of its socket."""
+def server(
+    address: str = "", password: str = "", inside: Callable[[Words], Words] = list
+) -> Iterator[Path]:
+    """Run a server that is new and empty; yield the folder of its socket.
+
+    Args:
+        address: an address that it listens on as well.
+        password: what its user has to say there.
+        inside: makes a command one that runs where that address is.
+    """
     found = programs()
     assert found, "PostgreSQL is not here"
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
@@ -34,16 +43,20 @@ def server() -> Iterator[Path]:
     data = folder / "data"
     make = [str(found / "initdb"), "--auth=trust", "--no-sync", f"--username={USER}", "-D"]
     subprocess.run([*become, *make, str(data)], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    options = ["-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
+    with (data / "pg_hba.conf").open("a") as rules:
+        rules.write("host all all samenet scram-sha-256\n")
+    options = ["-D", data, "-k", folder, "-c", f"listen_addresses={address}", "-c", "fsync=off"]
     with (folder.parent / f"{folder.name}.log").open("w") as log:
         started = [*map(str, [*become, found / "postgres", *options])]
-        process = subprocess.Popen(started, cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(inside(started), cwd=folder, stdout=log, stderr=log)
     try:
         for _ in range(300):
             if not subprocess.run([found / "pg_isready", "--quiet", "-h", folder]).returncode:
                 break
             assert process.poll() is None, Path(log.name).read_text()
             time.sleep(0.1)
+        if password:
+            ask(folder, f"ALTER USER {USER} PASSWORD '{password}'")
         yield folder
     finally:
         process.send_signal(signal.SIGQUIT)

@@ -259,6 +259,22 @@ def test_a_name_that_cannot_log_in_is_refused(tmp_path: Path, name: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("workers", "deployers", "delivers", "tests"),
+    [
+        ((), (), ["local"], ["local"]),
+        (("a", "b"), (), ["a", "b"], ["a", "b"]),
+        (("a", "b", "c"), ("b",), ["b"], ["a", "c"]),
+        (("a",), ("a",), ["a"], ["a"]),
+    ],
+)
+def test_a_worker_that_deploys_tests_nothing_where_another_can(
+    workers: tuple[str, ...], deployers: tuple[str, ...], delivers: list[str], tests: list[str]
+) -> None:
+    told = buildbot.Settings(workers=workers, deployers=deployers)
+    assert (told.agents(True), told.agents(False)) == (delivers, tests)
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("port = 'x'", "port cannot be 'x'"),

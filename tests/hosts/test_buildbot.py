@@ -1,4 +1,4 @@
-"""Buildbot on hosts: a master on one, a worker on another, set up by its playbook."""
+"""Buildbot on hosts: a master on one, workers on others, set up by its playbook."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.ci import postgres
 from tests.render.conftest import Render, render, template
 
 from .base import base
@@ -24,9 +25,10 @@ from .index import fill
 from .lab import PREFIX, Lab
 
 __all__ = ["render", "template"]
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.postgres]
 INDEX, REPOSITORY = f"http://{CONTROLLER}:8080/simple", f"git://{CONTROLLER}/origin.git"
 PASSWORD, TOKEN, NETRC = "what-the-worker-says", "what-a-stage-needs", "what-git-says"
+DATABASE = "what-the-master-says"
 HOME = "/var/lib/buildbot-master/project/.delivery/buildbot"
 # Every stage is as quick as it can be, and green.
 TOX = 'import sys\n\nprint("tox was asked:", *sys.argv[1:])\n'
@@ -35,17 +37,19 @@ ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10)
 
 @dataclass
 class Farm:
-    """Two hosts for Buildbot, and the project they build.
+    """Three hosts for Buildbot, and the project they build.
 
     Attributes:
-        lab: the hosts: h1 is for the master, h2 for a worker.
+        lab: the hosts: h1 is for the master, h2 for a worker, h3 for one that deploys.
         project: a clone of what they build, from which it is set up.
         first: what the first run said, all of it.
+        more: variables beyond those that are always there.
     """
 
     lab: Lab
     project: Path
     first: str = ""
+    more: dict[str, str] = field(default_factory=dict)
 
     @property
     def master(self) -> Host:
@@ -66,11 +70,17 @@ class Farm:
             "buildbot_packages": [],
             "buildbot_secrets": {"TOKEN": TOKEN},
             "buildbot_netrc": f"machine git.example.org login ci password {NETRC}",
+            **self.more,
         }
         hosts = {host.name: {"ansible_host": host.address} for host in self.lab}
         inventory: dict[str, Any] = {
             "buildbot_master": {"hosts": {"h1": {}}},
-            "buildbot_workers": {"hosts": {"h2": {"buildbot_worker_password": PASSWORD}}},
+            "buildbot_workers": {
+                "hosts": {
+                    "h2": {"buildbot_worker_password": PASSWORD},
+                    "h3": {"buildbot_worker_password": f"{PASSWORD}-3", "buildbot_deploys": True},
+                }
+            },
             "all": {"hosts": hosts, "vars": variables},
         }
         place = self.project.parent / "hosts.json"
@@ -99,6 +109,18 @@ class Farm:
             assert time.monotonic() < end, "\n".join(said)
             time.sleep(0.5)
 
+    def complete(self) -> bool:
+        """Tell whether every worker has come in."""
+        # Beside ours is one of Buildbot's own, in the master.
+        workers = {one["name"]: one["connected_to"] for one in self.get("workers")["workers"]}
+        return bool(workers["h2"] and workers["h3"])
+
+    def builders(self, worker: str) -> set[str]:
+        """Return what a worker may be asked for."""
+        names = {one["builderid"]: one["name"] for one in self.get("builders")["builders"]}
+        (told,) = (one for one in self.get("workers")["workers"] if one["name"] == worker)
+        return {names[one["builderid"]] for one in told["configured_on"]}
+
 
 def committed(project: Path, message: str) -> str:
     """Commit everything and push it; return the commit."""
@@ -113,7 +135,7 @@ def committed(project: Path, message: str) -> str:
 
 @pytest.fixture(scope="module")
 def farm(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    """Return two bare hosts that reach an index and the repository, and nothing else."""
+    """Return three bare hosts that reach an index and the repository, and nothing else."""
     folder = tmp_path_factory.mktemp("farm")
     project, index = folder / "project", folder / "index"
     shutil.copytree(render(ci=["buildbot"]), project)
@@ -130,7 +152,7 @@ def farm(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
             patch.setenv(f"GIT_{role}_EMAIL", "ada@example.org")
         committed(project, "Start")
         serving: list[subprocess.Popen[str]] = []
-        with Lab(base(CACHE), 2, name=f"{PREFIX}-{os.getpid()}-farm") as lab:
+        with Lab(base(CACHE), 3, name=f"{PREFIX}-{os.getpid()}-farm") as lab:
             serve = ["-m", "http.server", "--bind", CONTROLLER, "8080", "--directory", str(index)]
             daemon = ["git", "daemon", "--export-all", "--enable=receive-pack", "--reuseaddr"]
             daemon += [f"--listen={CONTROLLER}", f"--base-path={folder}", str(folder)]
@@ -151,27 +173,29 @@ def up(farm: Farm) -> Farm:
 
 def test_a_check_of_bare_hosts_ends_well_and_does_nothing(farm: Farm) -> None:
     assert "failed=0" in farm.play("--check", "--diff")
-    for host in (farm.master, farm.worker):
+    for host in farm.lab:
         assert host.sh("ls /opt /etc/systemd/system | grep buildbot", check=False) == ""
 
 
 def test_a_second_run_changes_nothing(up: Farm) -> None:
     said = up.play()
-    assert said.count("changed=0") == 2, said
+    assert said.count("changed=0") == 3, said
 
 
-def test_the_worker_comes_in_and_a_commit_is_built_there(up: Farm) -> None:
-    def there() -> bool:
-        # Beside ours is one of Buildbot's own, in the master.
-        workers = {one["name"]: one["connected_to"] for one in up.get("workers")["workers"]}
-        return bool(workers["h2"])
-
-    up.wait(there)
+def test_the_workers_come_in_and_a_commit_is_built_by_the_one_that_tests(up: Farm) -> None:
+    up.wait(up.complete)
     commit = committed(up.project, "Change a line")
     up.wait(lambda: bool(up.get("builders/lint/builds?complete=true")["builds"]), 240)
     (build,) = up.get("builders/lint/builds?property=got_revision&property=workername")["builds"]
     told = {name: build["properties"][name][0] for name in ("got_revision", "workername")}
     assert (build["results"], told) == (0, {"got_revision": commit, "workername": "h2"})
+
+
+def test_who_deploys_tests_nothing_and_who_tests_deploys_nothing(up: Farm) -> None:
+    testing, deploying = up.builders("h2"), up.builders("h3")
+    assert {"lint", "unit", "build"} <= testing
+    assert {"publish", "acceptance", "production", "rollback-production"} <= deploying
+    assert not testing & deploying
 
 
 def test_no_password_and_no_secret_is_in_what_it_says(up: Farm) -> None:
@@ -198,3 +222,14 @@ def test_who_may_press_buttons_is_told_as_on_a_machine_of_ones_own(up: Farm) -> 
     said = up.master.sh(f"runuser -u buildbot-master -- sh -c '{admit}'")
     assert "grace@example.org" in said
     assert "grace@example.org " in up.master.sh(f"cat {HOME}/people")
+
+
+def test_the_master_moves_to_postgresql(up: Farm) -> None:
+    with postgres.server(CONTROLLER, DATABASE, up.lab.inside) as database:
+        url = f"postgresql://{postgres.USER}:{DATABASE}@{CONTROLLER}/postgres"
+        up.more = {"buildbot_database": url}
+        said = up.play("-vvv")
+        assert DATABASE not in said
+        up.wait(up.complete)
+        told = postgres.ask(database, "SELECT name FROM workers ORDER BY name")
+        assert {"h2", "h3"} <= {*told.splitlines()}

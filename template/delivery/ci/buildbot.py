@@ -48,7 +48,7 @@ class Settings:
         poll: seconds between two looks at the repository.
         db_url: its database, in SQLAlchemy's terms.
         workers: the names of its workers; none: one inside the master.
-        deployers: those of them that publish and deploy; none: all do.
+        deployers: those of them that publish and deploy, and do nothing else; none: all do all.
         worker_port: where workers come in.
         worker_bind: the address they come in on; empty: that of the pages.
         approvers: who may press a button; none: everyone who has a password.
@@ -70,6 +70,11 @@ class Settings:
     def address(self) -> str:
         """How browsers reach it, with a slash at the end."""
         return f"{(self.url or f'http://{self.bind}:{self.port}').rstrip('/')}/"
+
+    def agents(self, delivers: bool) -> list[str]:
+        """Return the workers for what delivers, or for what tests a commit of whomever."""
+        others = [name for name in self.workers if name not in self.deployers]
+        return [*(self.deployers if delivers else others)] or [*self.workers] or [LOCAL]
 
 
 def settings(home: Path) -> Settings:
