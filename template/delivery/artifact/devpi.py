@@ -160,6 +160,29 @@ class Devpi:
         """
         return self._link(name, artifact) is not None
 
+    def wheels(self, name: str) -> set[str]:
+        """Return the wheels of a distribution that this very index has (see `Shelf`)."""
+        links = self._told(f"{normalized(name)}?ignore_bases", name)
+        own = (link.name for link in links if link.index == self.name)
+        return {file for file in own if file.endswith(".whl")}
+
+    def remove(self, name: str, artifact: Artifact) -> None:
+        """Take an artifact out of this very index (see `Shelf`); what hangs on it goes along.
+
+        What others put beside it under the same version stays.
+        """
+        link = self._link(name, artifact)
+        if link is None or link.index != self.name:
+            return
+        try:
+            answer = self.site.ask(f"{link.url}?force", method="DELETE")
+            if answer.status != 200:
+                raise self._refusal(f"did not remove {artifact.wheel}", answer)
+        except DeliveryError:
+            # It may be gone all the same, and only the answer lost: what is there now decides.
+            if self._link(name, artifact) == link:
+                raise
+
     def _attach(self, name: str, artifact: Artifact, documents: Sequence[bytes]) -> bool:
         """Hang JSON documents on an artifact that is here; return whether one was new."""
         links = self._links(name, artifact.version)
@@ -189,17 +212,23 @@ class Devpi:
         For the first one that is what the others have, too: it inherits from them, and they from
         none that takes more than they do.
         """
-        url = f"{self}/{normalized(name)}/{quote(version, safe='')}"
-        answer = self.site.ask(url, "application/json")
+        path = f"{normalized(name)}/{quote(version, safe='')}"
+        links = self._told(path, f"{name} {version}")
+        return [link for link in links if self.level == DEV or link.index == self.name]
+
+    def _told(self, path: str, about: str) -> list[Link]:
+        """Return the files of the version, or of all versions, that the server tells of."""
+        answer = self.site.ask(f"{self}/{path}", "application/json")
         if answer.status == 404:
             return []
         try:
             if answer.status != 200:
-                raise self._refusal(f"does not tell of {name} {version}", answer)
-            links = [self._parse(entry) for entry in answer.document["result"]["+links"]]
+                raise self._refusal(f"does not tell of {about}", answer)
+            told, one = answer.document["result"], answer.document["type"] == "versiondata"
+            entries = [e for v in ([told] if one else told.values()) for e in v.get("+links", ())]
+            return [self._parse(entry) for entry in entries]
         except (KeyError, TypeError, AttributeError):
             raise DeliveryError(f"{self} does not answer as a devpi does: {answer.url}") from None
-        return [link for link in links if self.level == DEV or link.index == self.name]
 
     def _parse(self, entry: dict[str, Any]) -> Link:
         path = unquote(urlsplit(entry["href"]).path)

@@ -72,21 +72,18 @@ class Folder:
         """Return the file names of the wheels that the folder has of a distribution."""
         return {path.name for path in (self.path / normalized(name)).glob("*.whl")}
 
-    def remove(self, name: str, wheel: str) -> None:
-        """Take a wheel and its papers away; without them, do nothing.
-
-        Raises:
-            DeliveryError: the index cannot be written; what is left of it can be removed again.
-        """
+    def remove(self, name: str, artifact: Artifact) -> None:
+        """Take an artifact and its papers away (see `Shelf`)."""
         folder = self.path / normalized(name)
         if not folder.is_dir():
             return
         try:
             with self._locked():
-                _listed(folder, without=wheel)  # first: nobody is sent to what is not there
-                for paper in folder.glob(f"{glob.escape(wheel)}.*.json"):
+                # First: nobody is sent to what is not there.
+                _listed(folder, without=artifact.wheel)
+                for paper in folder.glob(f"{glob.escape(artifact.wheel)}.*.json"):
                     paper.unlink()
-                (folder / wheel).unlink(missing_ok=True)
+                (folder / artifact.wheel).unlink(missing_ok=True)
         except OSError as error:
             raise DeliveryError(f"{self} cannot be written: {error}") from None
 

@@ -53,6 +53,25 @@ class Index(Protocol):
         """Return a path of one of an artifact's papers, unchecked; None when it is not there."""
 
 
+class Shelf(Index, Protocol):
+    """An index that artifacts can be taken out of: a folder, or one of devpi's."""
+
+    def wheels(self, name: str) -> set[str]:
+        """Return the file names of the wheels that this very index has of a distribution.
+
+        Raises:
+            DeliveryError: the index cannot be read.
+        """
+
+    def remove(self, name: str, artifact: Artifact) -> None:
+        """Take an artifact and its papers away; where it is not, do nothing.
+
+        Raises:
+            Refused: the index has other bytes under that name.
+            DeliveryError: the index cannot be written; what is left of it can be removed again.
+        """
+
+
 def at(address: str, root: Path, upload: str | None = None) -> Index:
     """Return the index at an address.
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from ..config import Config
 from ..errors import UsageError
 from ..git import Git
 from ..ledger.event import EVERYWHERE, Event
 from ..project import Project
 from ..tables import Retention
+from .devpi import DEV, Devpi
 from .folder import Folder
+from .index import Shelf
 
 PLAIN = re.compile(r"((?!\.dev)[^+])*")  # a version that counts no commits since a tag
 
@@ -24,15 +27,14 @@ def prune(project: Project, remove: bool) -> None:
         remove: whether to take them away; otherwise it is only told what would go.
 
     Raises:
-        UsageError: the index is a server.
+        UsageError: the index is neither a folder nor devpi.
+        Refused: the index has other bytes than were built.
         DeliveryError: the remote of the ledger cannot be reached, so that nobody knows what is
-            live; or the index cannot be read or written.
+            live; or the index cannot be read or written. The next run completes what was begun.
     """
-    index, name, rule = project.config.index, project.config.name, project.config.retention
-    if not isinstance(index, Folder):
-        raise UsageError(f"prune is for an index that is a folder; {index} has ways of its own")
+    name, rule, places = project.config.name, project.config.retention, shelves(project.config)
     project.ledger.sync()
-    there = index.wheels(name)
+    there = set[str]().union(*(place.wheels(name) for place in places))
     # As it was built last: what was removed may have been built and published again.
     built = {e.wheel: e for e in project.ledger.events(event=("built",)) if e.wheel in there}
     deployed = project.ledger.events(event=("deployed",))
@@ -41,15 +43,34 @@ def prune(project: Project, remove: bool) -> None:
     for about in old:
         artifact = project.artifact(about.sha256)
         if remove and artifact:
-            index.remove(name, artifact.wheel)
+            for place in places:
+                place.remove(name, artifact)
             reason = f"older than the newest {rule.newest}, not live within {rule.days:g} days"
             project.record("pruned", EVERYWHERE, artifact, reason=reason)
         print(f"{about.version}, built {about.when.astimezone():%Y-%m-%d}")
     done = "went" if remove else "may go" if old else "may go: nothing is old enough"
     how = ": python -m delivery prune --remove" if old and not remove else ""
+    index = ", ".join(str(place) for place in reversed(places))
     print(f"{len(old)} of {len(there)} wheels in {index} {done}{how}")
     if unknown := there - built.keys():
         print(f"{len(unknown)} are not in this ledger, and stay")
+
+
+def shelves(config: Config) -> Sequence[Shelf]:
+    """Return the indices that an artifact may be in, and goes from, in this order.
+
+    On devpi production's is the first: whatever comes in between, what one level has, those before
+    it have, too.
+
+    Raises:
+        UsageError: the index takes nothing away.
+    """
+    index = config.index
+    if isinstance(index, Devpi):
+        return [index.at(level) for level in (*reversed(config.levels), DEV)]
+    if isinstance(index, Folder):
+        return [index]
+    raise UsageError(f"prune is for a folder or devpi; {index} has ways of its own")
 
 
 def kept(

@@ -97,7 +97,12 @@ class Site:
         return cls(base, parts.username or user, root)
 
     def ask(
-        self, url: str, accept: str = "*/*", send: object = None, anonymous: bool = False
+        self,
+        url: str,
+        accept: str = "*/*",
+        send: object = None,
+        anonymous: bool = False,
+        method: str | None = None,
     ) -> Answer:
         """Return what is answered at an address, whatever the status.
 
@@ -106,6 +111,7 @@ class Site:
             accept: the kinds of document that are wanted.
             send: a document to send as JSON, or its bytes; then the request is a POST.
             anonymous: whether not to say who we are.
+            method: another one than GET, or POST where something is sent.
 
         Raises:
             DeliveryError: nobody answers, or not to the end.
@@ -114,7 +120,7 @@ class Site:
         headers = {"Accept": accept, "User-Agent": AGENT}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        request = urllib.request.Request(url, body, headers)
+        request = urllib.request.Request(url, body, headers, method=method)
         found = self.credentials if self._own(url) and not anonymous else None
         if found:
             # Not sent on to where a redirect leads.

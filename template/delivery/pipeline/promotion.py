@@ -66,8 +66,9 @@ def _promote(
     if not isinstance(first, Devpi):
         return None
     goal = first.at(level)
-    told = project.ledger.events(event=("published",), stage=stage.name, about=artifact.sha256)
-    known = any(event.index == goal.name for event in told)
+    told = project.ledger.events(event=("published", "pruned"), about=artifact.sha256)
+    told = [e for e in told if e.event == "pruned" or (e.stage, e.index) == (stage.name, goal.name)]
+    known = bool(told) and told[-1].event == "published"
     if known and level == project.config.levels[0]:
         return None  # nothing is installed from it: the ledger's word will do
     if not goal.has(name, artifact):

@@ -124,7 +124,7 @@ class Between(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(told[: len(told) // 2] if fault == "drops the answer" else told)
 
-    do_POST = do_GET  # noqa: N815 - the name that http.server calls
+    do_POST = do_DELETE = do_GET  # noqa: N815 - the names that http.server calls
 
 
 @pytest.fixture()
@@ -151,11 +151,11 @@ def built(ready: Toy, way: Way, team: str) -> Toy:  # noqa: F811  # the fixture
     return ready
 
 
-def files(server: Server, index: str) -> list[str]:
-    """Return the names of the files that an index itself has, of every version of toy."""
+def files(server: Server, index: str, name: str = "toy") -> list[str]:
+    """Return the names of the files that an index itself has, of every version."""
     found = []
     try:
-        versions = server.api("GET", f"/{index}/toy")
+        versions = server.api("GET", f"/{index}/{name}?ignore_bases")
     except urllib.error.HTTPError as error:
         error.close()
         assert error.code == 404
@@ -166,6 +166,6 @@ def files(server: Server, index: str) -> list[str]:
     return found
 
 
-def wheels(server: Server, index: str) -> list[str]:
+def wheels(server: Server, index: str, name: str = "toy") -> list[str]:
     """Return the wheels that an index itself has."""
-    return [name for name in files(server, index) if name.endswith(".whl")]
+    return [file for file in files(server, index, name) if file.endswith(".whl")]

@@ -68,7 +68,7 @@ def published(toy: Toy, version: str) -> Artifact:
     sha256 = papers.write(toy.root / "dist", artifact, "sbom", {})
     paper = toy.root / "dist" / papers.name(artifact, "sbom", sha256)
     project.record("built", "build", artifact, sbom=sha256)
-    project.config.index.publish("toy", made, [paper])
+    project.config.index.publish(project.config.name, made, [paper])
     return artifact
 
 
@@ -110,9 +110,10 @@ def test_what_went_is_in_the_ledger_and_nothing_of_it_in_the_index(
 def test_what_was_removed_can_be_published_again(toy: Toy, tmp_path: Path) -> None:
     index, made = Folder(tmp_path / "index"), wheel(tmp_path)
     index.publish("toy", made)
-    index.remove("toy", made.name)
-    index.remove("toy", made.name)
-    index.remove("nobody", made.name)
+    artifact = describe(made, "c" * 40)
+    index.remove("toy", artifact)
+    index.remove("toy", artifact)
+    index.remove("nobody", artifact)
     assert index.wheels("toy") == set() and index.publish("toy", made)
     assert index.wheels("toy") == {made.name}
 
