@@ -30,10 +30,9 @@ from typing import Any
 
 from delivery.project import Project
 
-from tests.delivery.role.conftest import ROLE
 from tests.delivery.role.wheels import NAME, REQUIREMENTS
 from tests.hosts.base import base
-from tests.hosts.conftest import CACHE, INDEX, Service
+from tests.hosts.conftest import CACHE, INDEX, TOOLS, Service
 from tests.hosts.fleet import founded
 from tests.hosts.host import CONTROLLER, Host
 from tests.hosts.index import fill
@@ -160,7 +159,7 @@ def main() -> None:
         options.error(f"{', '.join(sorted(unknown))} is none of {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         index, work = Path(scratch, "index"), Path(scratch, "work")
-        fill(index, [REQUIREMENTS, ROLE / "files/caddy.txt"])
+        fill(index, [REQUIREMENTS, *TOOLS])
         work.mkdir()
         count = max(SOME, *told.sizes) if "scale" in told.parts else SOME
         with Lab(base(CACHE), count) as lab:

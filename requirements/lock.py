@@ -1,7 +1,8 @@
 """Write the exact versions that projects start with: one `prod.txt` for each flavour, one `dev.txt`
-for each flavour and linter, one `tools.txt` for all; and Buildbot's. `tox run -e lock` runs it.
+for each flavour and linter, one `tools.txt` for all; Buildbot's, and the uv of hosts.
 
-Every combination is rendered and locked by what a project itself locks with.
+`tox run -e lock` runs it. Every combination is rendered and locked by what a project itself locks
+with.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from delivery.artifact.lock import renew
 
 ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / "template" / "requirements"
+# What installs releases on a host is what projects have.
+HOSTS_UV = ROOT / "template/delivery/roles/service/files/uv.txt"
 BUILDBOT = ROOT / "template" / "{% if 'buildbot' in ci %}buildbot{% endif %}" / "requirements.txt"
 FLAVOURS: dict[str, dict[str, str]] = {
     "flask": {"framework": "flask"},
@@ -63,6 +66,14 @@ def main(upgrade: list[str]) -> None:
                     shutil.copy(target / "requirements" / name, PINS / source)
                     print(source, flush=True)
                 shutil.rmtree(target)
+    HOSTS_UV.write_text(lines_of("uv", (PINS / "tools.txt").read_text(encoding="utf-8")))
+
+
+def lines_of(name: str, lock: str) -> str:
+    """Return the lines of a lock that pin one name."""
+    found = re.search(rf"^{name}==.*\n(?:    --hash=.*\n)+", lock, re.MULTILINE)
+    assert found, f"{name} is not locked"
+    return found[0]
 
 
 def compile_buildbot(upgrade: list[str]) -> None:

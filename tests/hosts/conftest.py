@@ -28,13 +28,14 @@ from .lab import Lab
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "walking-skeleton")
 INDEX = f"http://{CONTROLLER}:8080/simple"
+TOOLS = (ROLE / "files/caddy.txt", ROLE / "files/uv.txt")
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Five hosts that are up, and reach a package index; a test leaves them up."""
     folder = tmp_path_factory.mktemp("index")
-    fill(folder, [REQUIREMENTS, ROLE / "files/caddy.txt"])
+    fill(folder, [REQUIREMENTS, *TOOLS])
     with Lab(base(CACHE), 5) as made:
         serve = ["-m", "http.server", "--bind", CONTROLLER, "8080", "--directory", str(folder)]
         null = subprocess.DEVNULL

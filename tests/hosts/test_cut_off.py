@@ -20,8 +20,8 @@ from service_host import rollout
 from tests.delivery.role.conftest import CHILD, ROLE, vars_of, wait
 from tests.delivery.role.wheels import COMMIT, NAME, REQUIREMENTS, Wheel
 
-from .conftest import INDEX, Service, journal
-from .host import CONTROLLER, Host
+from .conftest import INDEX, TOOLS, Service, journal
+from .host import Host
 
 pytestmark = pytest.mark.hosts
 
@@ -125,7 +125,7 @@ def parameters(what: Wheel, folder: Path) -> dict[str, Any]:
         "migrate": True,
         "probe_seconds": 60.0,
         "drain_seconds": 30.0,
-        "tools": (ROLE / "files/caddy.txt").read_text().rstrip(),
+        "tools": "\n".join(path.read_text().rstrip() for path in TOOLS),
         "files": {
             name: templates.get_template(path).render(variables) for name, path in FILES.items()
         },
@@ -152,8 +152,8 @@ class Module:
         (outside / "wanted.json").write_text(json.dumps(parameters(what, Path(self.folder))))
         place = "" if kill is None else str(kill)
         child = f"python3 child.py utils '{place}' - <wanted.json"
-        pip = f"PIP_INDEX_URL={INDEX} PIP_TRUSTED_HOST={CONTROLLER}"
-        said = self.host.sh(f"cd {self.folder} && {pip} {child}; echo $?")
+        index = f"UV_DEFAULT_INDEX={INDEX}"
+        said = self.host.sh(f"cd {self.folder} && {index} {child}; echo $?")
         *answer, status = said.splitlines()
         assert status == (str(128 + signal.SIGKILL) if place else "0"), said
         told = json.loads(answer[-1]) if answer else None

@@ -1,15 +1,22 @@
-"""What a release needs of the system is installed on its hosts, and asks nobody."""
+"""What a release takes of the system: packages, without a question, and whom it trusts."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.delivery.role.wheels import REQUIREMENTS
+
 from .conftest import Service
+from .host import CONTROLLER
+from .index import fill
+from .lab import Lab
 
 pytestmark = pytest.mark.hosts
 
@@ -23,6 +30,18 @@ TEMPLATES = """Template: libtiny0/word
 Type: string
 Description: Which word?
 """
+# An index that speaks TLS, by a certificate that some authority of the team's vouches for.
+SERVE = """
+import functools, http.server, ssl, sys
+folder, address, port = sys.argv[1:]
+pages = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+server = http.server.ThreadingHTTPServer((address, int(port)), pages)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(f"{folder}/own.pem", f"{folder}/own.key")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+CERTIFY = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
 
 
 def archive(folder: Path) -> None:
@@ -64,3 +83,34 @@ def test_a_package_is_installed_without_a_question_and_recorded(one: Service) ->
     lost = one.deploy(one.wheel("1.9.1"), service_packages=["libnowhere0"])["h1"]
     assert not lost.ok and "libnowhere0" in lost.host["reason"]
     assert one.live() == ["1.9"]
+
+
+@pytest.fixture
+def secured(lab: Lab, tmp_path: Path) -> Iterator[Path]:
+    """The certificate of an authority, whose index is on port 8443 of the controller."""
+    fill(tmp_path, [REQUIREMENTS])
+    own = "-CA ca.pem -CAkey ca.key -addext basicConstraints=critical,CA:FALSE"
+    own += " -addext subjectAltName=DNS:controller -subj /CN=controller -keyout own.key"
+    for words in ("-subj /CN=team -keyout ca.key -out ca.pem", f"{own} -out own.pem"):
+        command = f"{CERTIFY} {words}".split()
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    serve = [sys.executable, "-c", SERVE, str(tmp_path), CONTROLLER, "8443"]
+    null = subprocess.DEVNULL
+    server = lab.start(serve, stdout=null, stderr=null)
+    yield tmp_path / "ca.pem"
+    server.terminate()
+    server.wait()
+
+
+def test_an_index_is_trusted_as_the_host_trusts(one: Service, secured: Path) -> None:
+    (host,), trusted = one.hosts, "usr/local/share/ca-certificates/team.crt"
+    wanted = one.wheel("1.9.5")
+    one.variables = {"service_index": "https://controller:8443/simple"}
+    run = one.deploy(wanted)["h1"]
+    assert not run.ok and "certificate" in run.output, run.output
+    (host.disk / trusted).write_text(secured.read_text())
+    host.sh("update-ca-certificates")
+    run = one.deploy(wanted)["h1"]
+    one.variables = {}
+    host.sh(f"rm /{trusted}; update-ca-certificates --fresh")
+    assert run.ok, run.output

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.delivery.role.conftest import ROLE
 from tests.delivery.role.wheels import NAME
 
 from .conftest import Service
@@ -110,6 +111,17 @@ def test_a_release_has_the_python_that_the_inventory_names(one: Service) -> None
     run = one.deploy(one.wheel("3.5"), service_python="/opt/python/python3")["h1"]
     assert run.ok, run.output
     assert host.sh(f"grep ^home {ROOT}/releases/3.5/pyvenv.cfg") == "home = /opt/python"
+
+
+def test_a_release_is_made_by_the_uv_of_the_tools_and_shares_no_file(one: Service) -> None:
+    host, release = one.hosts[0], f"{ROOT}/releases/3.6"
+    assert host.sh("command -v uv", check=False) == ""
+    assert one.deploy(one.wheel("3.6"))["h1"].ok
+    pinned = re.match(r"uv==(\S+)", (ROLE / "files/uv.txt").read_text())
+    assert pinned and host.sh(f"grep ^uv {release}/pyvenv.cfg") == f"uv = {pinned[1]}"
+    assert host.sh(f"find {release} -name '*.pyc' | grep --count /gunicorn/") != "0"
+    assert host.sh(f"find {release} -type f -links +1") == ""
+    assert host.sh(f"ls -A {ROOT}/tools/current {release} | grep cache", check=False) == ""
 
 
 def test_no_compiler_is_needed(one: Service) -> None:
@@ -246,6 +258,8 @@ def test_a_service_that_is_taken_away_leaves_nothing(bare: Service) -> None:
     assert run.ok and run.host["changed"], run.output
     left = set(host.sh(look).splitlines()) - set(before)
     assert {path for path in left if NAME in path} == set()
+    assert {path for path in left if "/uv" in path or "/pip" in path or "cache" in path} == set()
+    print(left)
     assert host.sh("cat /etc/passwd /etc/group") == users
     assert host.sh("systemctl is-system-running") == "running"
     run = bare.gone()["h5"]

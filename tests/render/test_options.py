@@ -93,6 +93,12 @@ def test_the_locks_fit_what_is_asked_for(render: Render, flavour: str, linter: s
     assert misfits(render(without=["src", "docs", "tests"], **{kind: flavour}, linter=linter)) == []
 
 
+def test_hosts_have_the_uv_that_the_project_has(render: Render) -> None:
+    project = render(without=["src", "docs", "tests"])
+    own = (project / "delivery/roles/service/files/uv.txt").read_text()
+    assert own.startswith("uv==") and own in (project / "requirements/tools.txt").read_text()
+
+
 @pytest.mark.parametrize("license", LICENSES)
 def test_license(render: Render, questions: dict[str, Any], license: str) -> None:
     assert set(questions["license"]["choices"].values()) == set(LICENSES)

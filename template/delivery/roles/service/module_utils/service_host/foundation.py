@@ -113,7 +113,7 @@ class Foundation(abc.ABC):
             return
         folder = self.layout.root / "tools" / self.wanted_tools
         if not (folder / "complete").exists():
-            make_venv(folder, {"tools.txt": self.tools}, lock)
+            make_venv(folder, {"tools.txt": self.tools}, lock, self.layout.uv)
             write(folder / "complete", "")
         draft = folder.with_name(".current.new")
         draft.unlink(missing_ok=True)

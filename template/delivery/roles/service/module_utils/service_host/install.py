@@ -70,10 +70,8 @@ def install(layout: Layout, artifact: Artifact, lock: Lock) -> None:
     pins = f"{artifact.name} @ {wheel.resolve().as_uri()} --hash=sha256:{artifact.sha256}\n"
     assert artifact.requirements is not None
     locked = artifact.requirements.read_text(encoding="utf-8")
-    # The pip of the tools installs here as well: one of its own would take most of the time.
-    runners = (layout.root / "tools/current/lib").glob("*/site-packages/pip/__pip-runner__.py")
     locks = {"requirements.txt": locked, "wheel.txt": pins}
-    make_venv(release, locks, lock, artifact.python, next(runners, None))
+    make_venv(release, locks, lock, layout.uv, artifact.python)
     if not (release / "bin" / artifact.name).is_file():
         raise Refused(
             f"{wheel.name} has no console script named {artifact.name}: add it to"
@@ -95,15 +93,11 @@ def install(layout: Layout, artifact: Artifact, lock: Lock) -> None:
 
 
 def make_venv(
-    folder: Path,
-    locks: dict[str, str],
-    lock: Lock,
-    python: str | None = None,
-    runner: Path | None = None,
+    folder: Path, locks: dict[str, str], lock: Lock, own: Path, python: str | None = None
 ) -> None:
     """Make a virtual environment of exactly what the locks name, hash by hash.
 
-    ``runner`` is what runs the pip of another environment for this one, where there is no uv.
+    ``own`` is the uv of our tools; where there is none, the host's does it, or Python's pip.
     """
     if python and shutil.which(python) is None:
         raise Refused(f"There is no service_python {python} on this host: install it, or name one.")
@@ -113,20 +107,23 @@ def make_venv(
     inside = str(folder / "bin/python")
     files = [part for name in locks for part in ("-r", str(folder / name))]
     exact = ["--require-hashes", "--no-deps", *files]
-    if uv := find_uv():
-        create = [uv, "venv", "--quiet", "--no-project", "--python", chosen, str(folder)]
+    # What our own uv fetches is in this folder only, and there only once.
+    cache = folder / "cache"
+    private = {"UV_CACHE_DIR": str(cache), "UV_LINK_MODE": "hardlink"} if own.is_file() else {}
+    if uv := str(own) if private else find_uv():
+        create = [uv, "venv", "--quiet", "--no-project", "--allow-existing", "--python", chosen]
         fill = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", inside, *exact]
         check = [uv, "pip", "check", "--quiet", "--python", inside]
     else:
-        pip = [inside, str(runner)] if runner else [inside, "-m", "pip"]
-        create = [chosen, "-m", "venv", *["--without-pip"] * bool(runner), str(folder)]
-        fill = [*pip, "install", "--quiet", *exact]
-        check = [*pip, "check"]
-    call(create, folder, lock)
+        create = [chosen, "-m", "venv"]
+        fill = [inside, "-m", "pip", "install", "--quiet", *exact]
+        check = [inside, "-m", "pip", "check"]
+    call([*create, str(folder)], folder, lock, private)
     for name, text in locks.items():
         write(folder / name, text)
-    call(fill, folder, lock)
-    call(check, folder, lock)
+    call(fill, folder, lock, private)
+    call(check, folder, lock, private)
+    discard(cache)
 
 
 def find_uv() -> str | None:
@@ -135,10 +132,11 @@ def find_uv() -> str | None:
     return str(beside) if beside.is_file() else shutil.which("uv")
 
 
-def call(command: list[str], folder: Path, lock: Lock) -> None:
+def call(command: list[str], folder: Path, lock: Lock, private: dict[str, str]) -> None:
     """Run a step of the installer."""
     environment = {name: text for name, text in os.environ.items() if name not in LEAKS}
-    environment |= {"UV_PYTHON_DOWNLOADS": "never", "PIP_NO_INPUT": "1"}
+    environment |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+    environment |= {"UV_PYTHON_DOWNLOADS": "never"} | private
     # An index that is away is told in seconds, not in minutes.
     environment = {"PIP_RETRIES": "2", "UV_HTTP_RETRIES": "2"} | environment
     status, output = lock.run(command, cwd=folder.parent, env=environment, stdout=subprocess.PIPE)

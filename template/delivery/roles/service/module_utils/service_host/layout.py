@@ -58,6 +58,11 @@ class Layout:
         return self.root / "log"
 
     @property
+    def uv(self) -> Path:
+        """What installs releases, where the tools have it."""
+        return self.root / "tools/current/bin/uv"
+
+    @property
     def releases(self) -> Path:
         """The installed releases, a folder for each version."""
         return self.root / "releases"
