@@ -74,6 +74,12 @@ class Server:
     authority: Path | None = None
     variables: dict[str, object] = field(default_factory=dict)
 
+    @property
+    def url(self) -> str:
+        """Its address."""
+        port = self.variables.get("devpi_port", 443)
+        return f"https://{DOMAIN}{'' if port == 443 else f':{port}'}"
+
     def play(self, *options: str, **variables: object) -> subprocess.CompletedProcess[str]:
         """Run the playbook."""
         users = [{"name": "team", "password": PASSWORDS["team"], "indices": LEVELS}]
@@ -119,7 +125,7 @@ class Server:
         self, what: str, made: Wheel, *levels: str, password: str = PASSWORDS["team"]
     ) -> subprocess.CompletedProcess[str]:
         """Do with a wheel what a project's stages do."""
-        command = [sys.executable, "-c", TOOL, what, f"devpi+https://{DOMAIN}/team", NAME]
+        command = [sys.executable, "-c", TOOL, what, f"devpi+{self.url}/team", NAME]
         return self.inside([*command, made.path, *levels], password)
 
     def has(self, made: Wheel) -> bool:

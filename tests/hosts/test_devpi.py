@@ -29,8 +29,8 @@ NEW = [str(ROOT / "requirements/devpi.txt"), str(ROLE / "files/caddy.txt")]
 
 
 @pytest.fixture(scope="module")
-def server(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A devpi of the release before the pinned one, set up in one run; the host has no network."""
+def bare(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A host that has nothing of devpi, and reaches an index with the release before the pinned."""
     work = tmp_path_factory.mktemp("team")
     new, old = ROOT / "requirements/devpi.txt", work / "old.txt"
     text = re.sub(r"(?m)^devpi-server==(.|\\\n)+?[^\\]\n", OLD, new.read_text())
@@ -48,12 +48,18 @@ def server(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         "devpi_mirror": f"http://{CONTROLLER}:8081/simple/",
     }
     try:
-        assert changed(made.play()) > 0
         yield made
-        made.gone()
     finally:
         index.terminate()
         index.wait()
+
+
+@pytest.fixture(scope="module")
+def server(bare: Server) -> Iterator[Server]:
+    """A devpi of that release, set up in one run; the host has no other network."""
+    assert changed(bare.play()) > 0
+    yield bare
+    bare.gone()
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +71,13 @@ def promoted(server: Server) -> Wheel:
     done = server.tool("promote", made, *LEVELS[1:])
     assert done.stdout == "True\nTrue\n", done.stderr
     return made
+
+
+def test_a_check_of_a_bare_host_ends_well_and_does_nothing(bare: Server) -> None:
+    done = bare.play("--check", "--diff")
+    assert changed(done) == 0 and "failed=0" in done.stdout
+    there = "ls /opt /etc/systemd/system /var/lib; getent passwd"
+    assert "devpi" not in bare.host.sh(there)
 
 
 def test_a_second_run_changes_nothing(server: Server) -> None:
@@ -121,6 +134,15 @@ def test_it_is_back_after_a_boot(server: Server, promoted: Wheel) -> None:
     assert server.has(promoted)
 
 
+def test_another_port_is_taken_over(server: Server, promoted: Wheel) -> None:
+    for port in (8443, 443):
+        server.variables["devpi_port"] = port
+        assert changed(server.play()) > 0
+        listening = server.host.sh("ss -tlnH | grep -v ':22 '").split()
+        assert [word for word in listening if ":" in word] == [f"0.0.0.0:{port}", "0.0.0.0:*"]
+        assert server.has(promoted)
+
+
 def test_an_upgrade_that_fails_leaves_the_old_server(server: Server, promoted: Wheel) -> None:
     live = server.host.sh("readlink /opt/devpi/live")
     # The export finds a file missing.
@@ -170,3 +192,18 @@ def test_a_lost_host_is_restored_with_a_given_certificate(server: Server, promot
     assert server.has(promoted)
     done = server.play(devpi_restore="/var/backups/other")
     assert done.returncode and "There is a server on this host already" in done.stdout
+
+
+def test_another_certificate_is_taken_over(server: Server, promoted: Wheel) -> None:
+    folder = server.work / "renewed"
+    folder.mkdir()
+    assert server.has(promoted)
+    renewed, given = certified(folder)
+    server.variables |= given
+    assert changed(server.play()) > 0
+    # Who trusts the one before alone does not trust this one.
+    done = server.tool("fetch", promoted, "dev")
+    assert done.returncode and "CERTIFICATE_VERIFY_FAILED" in done.stderr, done.stderr
+    server.authority = renewed
+    assert server.has(promoted)
+    assert changed(server.play()) == 0
