@@ -92,7 +92,8 @@ def commit(root: Path, message: str) -> None:
 def walks(root: Path, times: int) -> dict[str, float]:
     """Walk one-line changes; return medians in seconds."""
     total, verdict, overhead, single = [], [], [], []
-    tox = next((root / ".delivery").glob("tools-*")) / "bin" / "tox"
+    asked = "from pathlib import Path; from delivery import tools; print(*tools.tox(Path.cwd()))"
+    tox = sh("python3", "-c", asked, cwd=root).split()
     for turn in range(times):
         commit(root, f"walk {turn}")
         start = time.monotonic()
@@ -103,7 +104,7 @@ def walks(root: Path, times: int) -> dict[str, float]:
         start = time.monotonic()
         took = verdicts(sh("python3", "-m", "delivery", "walk", "--jobs=1", cwd=root))
         single.append(time.monotonic() - start)
-        bare = sum(timed(tox, "run", "-e", stage, cwd=root) for stage in STAGES)
+        bare = sum(timed(*tox, "run", "-e", stage, cwd=root) for stage in STAGES)
         overhead.append(sum(took[stage] for stage in STAGES) / bare)
     return {
         "walk": statistics.median(total),

@@ -16,11 +16,15 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
     """Do what the command line asks for; return the exit status."""
     if args.command in ("status", "log", "diff", "metrics", "board"):
         return _answer(project, args)
+    if args.command == "run":  # by every job of a CI system, in a clone that has no byte code yet
+        from .pipeline import rounds
+
+        return 0 if rounds.run(project, [project.config.stage(args.stage)]) else 1
     from . import commands, security, tools
     from .artifact import retention
     from .environments import deployments, drift
     from .ledger import export, verify
-    from .pipeline import decisions, rounds, walk
+    from .pipeline import decisions, walk
 
     if args.command == "walk":
         strict, only = args.strict_budgets, tuple(args.only or ())
@@ -28,8 +32,6 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         if args.dry_run:
             return 0 if walk.foretell(project, options) else Refused.status
         return 0 if walk.walk(project, options) else 1
-    if args.command == "run":
-        return 0 if rounds.run(project, [project.config.stage(args.stage)]) else 1
     hosts = args.command == "verify" and args.hosts
     if hosts or args.command in ("deploy", "rollback", "restore", "stop"):
         if not project.config.environments:

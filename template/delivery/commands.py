@@ -133,7 +133,6 @@ def install(project: Project, folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
         raise UsageError(f"{folder} is no virtual environment: name a folder that is not there yet")
     file = project.config.index.fetch(project.config.name, made)
-    shutil.rmtree(folder, ignore_errors=True)
     with tempfile.NamedTemporaryFile(suffix=".txt") as lock:
         lock.write(wheel.lock(project.git, made))
         lock.flush()

@@ -1,15 +1,23 @@
-"""The tools of the project's own, each pinned by a file and made once per content of it."""
+"""The tools of the project's own, each pinned by a file and made once per content of it.
+
+They are in the user's cache, for every clone; where nothing can be kept there, in the clone. Who
+needs one takes its lock: one process makes it, those beside it wait. The kernel takes the lock back
+from the dead, and without the mark ``complete`` it is made anew.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .errors import DeliveryError, UsageError
@@ -19,6 +27,8 @@ COPIER = Path("delivery", "copier.txt")
 BUILDBOT = Path("buildbot", "requirements.txt")
 # What tox makes without a table of its own: Pythons.
 UNTABLED = re.compile(r"(py|pypy|cpython)[\d.]*t?")
+DAY = 24 * 3600.0  # seconds
+UNUSED = 30 * DAY  # after that, tools go when newer ones are made
 
 
 def tox(root: Path) -> list[str]:
@@ -84,32 +94,67 @@ def copier(root: Path) -> list[str]:
 
 
 def buildbot(root: Path) -> Path:
-    """Return the path of the project's own Buildbot, made as `tox` is."""
-    return _python(root, BUILDBOT, "buildbot").with_name("buildbot")
+    """Return the path of the project's own Buildbot, made as `tox` is, but in the clone.
+
+    A master runs on for months, and asks for its tools only once.
+    """
+    return _python(root, BUILDBOT, "buildbot", shared=False).with_name("buildbot")
 
 
-def _python(root: Path, pins: Path, tool: str) -> Path:
+def _python(root: Path, pins: Path, tool: str, shared: bool = True) -> Path:
     """Return the Python of the virtual environment that has exactly these pins."""
     try:
-        content = (root / pins).read_bytes() + sys.version.encode()
+        content = (root / pins).read_bytes()
     except FileNotFoundError:
         raise UsageError(f"{root / pins} is missing: it pins {tool}; git log -- {pins}") from None
+    content += f"{sys.version} {Path(sys.executable).resolve()}".encode()
     name = f"tools-{tool}-{hashlib.sha256(content).hexdigest()[:12]}"
-    folder = root / ".delivery" / name
-    python, done = folder / "bin" / "python", folder / "complete"
-    if not done.exists():
-        print(f"making the project's tools ({tool}), once …", file=sys.stderr, flush=True)
-        for old in folder.parent.glob(f"tools-{tool}-*"):
-            shutil.rmtree(old)
-        try:
-            fill(folder, ["--require-hashes", "-r", str(root / pins)])
-        except (subprocess.CalledProcessError, OSError) as error:
-            raise DeliveryError(
-                f"the tools in {pins} cannot be installed ({error}): look above; Debian needs"
-                " apt-get install python3-venv, and everywhere a package index within reach"
-            ) from None
-        done.touch()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    places = [root / ".delivery"]
+    with _held([cache / "delivery", *places] if shared else places, name) as folder:
+        python, done = folder / "bin" / "python", folder / "complete"
+        if not (done.exists() and python.exists()):  # a Python that went leaves links to it
+            print(f"making the project's tools ({tool}), once …", file=sys.stderr, flush=True)
+            try:
+                done.unlink(missing_ok=True)
+                fill(folder, ["--require-hashes", "-r", str(root / pins)])
+                done.touch()
+            except (subprocess.CalledProcessError, OSError) as error:
+                raise DeliveryError(
+                    f"the tools in {pins} cannot be installed ({error}): look above; Debian needs"
+                    " apt-get install python3-venv, and everywhere a package index within reach"
+                ) from None
+            _forget(folder.parent, tool)
     return python
+
+
+@contextlib.contextmanager
+def _held(places: Iterable[Path], name: str) -> Iterator[Path]:
+    """Yield a folder in the first place that we may write to; nobody else is in it meanwhile."""
+    with contextlib.ExitStack() as stack:
+        for place in places:
+            with contextlib.suppress(OSError):
+                place.mkdir(parents=True, exist_ok=True)
+                if place.name == "delivery" and place.stat().st_uid != os.geteuid():
+                    continue  # what somebody else put there would run as us
+                lock = stack.enter_context((place / f"{name}.lock").open("a"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if time.time() - os.fstat(lock.fileno()).st_mtime > DAY:
+                    os.utime(lock.fileno())
+                break
+        else:
+            raise DeliveryError(f"{place} cannot be written and locked: set XDG_CACHE_HOME")
+        yield place / name
+
+
+def _forget(place: Path, tool: str) -> None:
+    """Remove what nobody has used for long of the same tool, whole or half made."""
+    for path in place.glob(f"tools-{tool}-*.lock"):
+        with contextlib.suppress(OSError), path.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - os.fstat(lock.fileno()).st_mtime > UNUSED:
+                (path.with_suffix("") / "complete").unlink(missing_ok=True)
+                shutil.rmtree(path.with_suffix(""))
 
 
 def fill(folder: Path, *installs: list[str]) -> None:
@@ -129,7 +174,7 @@ def fill(folder: Path, *installs: list[str]) -> None:
     pip = [uv, "pip", "install", "--compile-bytecode"] if uv else [python, "-m", "pip", "install"]
     into = ["--python", python, "--quiet"] if uv else ["--quiet"]
     try:
-        venv.create(folder, with_pip=uv is None, symlinks=True)
+        venv.create(folder, clear=True, with_pip=uv is None, symlinks=True)
         for arguments in installs:
             subprocess.run([*pip, *into, *arguments], check=True, stdin=subprocess.DEVNULL)
     except BaseException:

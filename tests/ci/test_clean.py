@@ -107,4 +107,8 @@ def test_gitlab_lets_nothing_push_that_runs_for_every_commit(
     tested = [job for job in jobs.values() if "'extends': '.tested'" in str(job)]
     assert len(tested) == 6
     assert not [job for job in tested if "LEDGER" in str(job)]
-    assert jobs[".tested"]["variables"] == {"DELIVERY_LEDGER_PUSH": "no"}
+    told = jobs[".tested"]["variables"]
+    assert told.pop("DELIVERY_LEDGER_PUSH") == "no"
+    # Their tools and packages are in the tree, which is theirs alone, and in no cache of others.
+    assert told == {"XDG_CACHE_HOME": "$CI_PROJECT_DIR/.delivery/cache"}
+    assert [name for name, job in jobs.items() if "cache" in job] == [".tested"]

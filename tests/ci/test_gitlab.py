@@ -39,7 +39,9 @@ def installed(folder: Path) -> list[str]:
 
 def command(sample: Sample, engine: list[str], *args: str, **variables: str) -> list[str]:
     """Return the command that lets the engine run the pipeline of what is checked out."""
-    told = {"LEDGER_URL": str(sample.origin), "UV_CACHE_DIR": sample.env["UV_CACHE_DIR"]}
+    # Of a project whose remote is a folder it does not know where the jobs' trees are.
+    kept = {"UV_CACHE_DIR": sample.env["UV_CACHE_DIR"], "XDG_CACHE_HOME": f"{sample.home}/.cache"}
+    told = {"LEDGER_URL": str(sample.origin), **kept}
     return [
         *(*engine, "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source"),
         *("--color=false", f"--home={sample.home}", *args),

@@ -29,12 +29,10 @@ def template(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def project(begin: Begin, future: Path, tools: Path) -> Path:
+def project(begin: Begin, future: Path, tools: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of the newest release, which has its Copier already."""
-    made = begin(NEWEST, future)
-    (made / ".delivery").symlink_to(tools)
-    (made / ".git" / "info" / "exclude").write_text(".delivery\n")
-    return made
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tools))
+    return begin(NEWEST, future)
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +42,13 @@ def tools(skeleton: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     take(skeleton, project, NEWEST, {})
     git(project, "init", "--quiet")
     save(project)
-    done = template(project)
+    cache = project.parent / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        done = template(project)
     assert done.returncode == 0, done.stderr
     assert "making the project's tools (copier), once" in done.stderr
-    return project / ".delivery"
+    return cache
 
 
 def test_nothing_new(project: Path, future: Path) -> None:

@@ -111,6 +111,7 @@ runs:
         path: |
           ~/.cache/pip
           ~/.cache/uv
+          ${{{{ runner.environment == 'github-hosted' && '~/.cache/delivery' || '' }}}}
         key: ${{{{ runner.os }}}}-{version}-${{{{ hashFiles('requirements/*') }}}}
     - uses: {download}
       if: inputs.dist == 'true'

@@ -26,8 +26,6 @@ variables:
   DELIVERY_LEDGER_REMOTE: origin
   DELIVERY_VIA: gitlab
   GIT_DEPTH: "0" # the version comes from the history
-  PIP_CACHE_DIR: $CI_PROJECT_DIR/.delivery/cache/pip
-  UV_CACHE_DIR: $CI_PROJECT_DIR/.delivery/cache/uv
 default:
   image: python:{python}
 {tags}
@@ -37,6 +35,7 @@ default:
   interruptible: true
   variables:
     DELIVERY_LEDGER_PUSH: "no"
+    XDG_CACHE_HOME: $CI_PROJECT_DIR/.delivery/cache # of packages, and tools
   cache:
     key:
       files: [requirements/dev.txt, requirements/prod.txt]

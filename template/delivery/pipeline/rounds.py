@@ -52,7 +52,6 @@ def run(
         KeyboardInterrupt: it was interrupted; the ledger says so of what ran.
     """
     turns = [Turn(stage) for stage in stages]
-    project.git.refuse_dirty()
     tools.check_environments(project.config.root, [turn.stage.name for turn in turns])
     return Round(project, turns, jobs or cores(), strict, passed).go()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -126,14 +127,23 @@ class Toy:
 
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a ``.delivery`` folder with the pinned tox, made once."""
+    """Return a user's cache with the pinned tox, made once."""
     root = tmp_path_factory.mktemp("tools")
     pin(root)
     sys.path.insert(0, str(TEMPLATE))
     from delivery.tools import tox
 
-    tox(root)
-    return root / ".delivery"
+    with pytest.MonkeyPatch.context() as patch:
+        cached(patch, root / "cache")
+        tox(root)
+    return root / "cache"
+
+
+def cached(patch: pytest.MonkeyPatch, cache: Path) -> None:
+    """Let a cache be the user's, but for the packages that uv has already."""
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    patch.setenv("UV_CACHE_DIR", os.environ.get("UV_CACHE_DIR") or str(usual / "uv"))
+    patch.setenv("XDG_CACHE_HOME", str(cache))
 
 
 def pin(root: Path) -> None:
@@ -147,6 +157,7 @@ def pin(root: Path) -> None:
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     """Return a project with one commit; its stages pass."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    cached(monkeypatch, tmp_path / "cache")
     project = Toy(tmp_path / "toy")
     shutil.copytree(
         TEMPLATE / "delivery",
@@ -168,11 +179,9 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
 
 
 @pytest.fixture()
-def ready(toy: Toy, tools: Path) -> Toy:
+def ready(toy: Toy, tools: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     """Return the project with its tools made."""
-    (toy.root / ".delivery").mkdir()
-    for folder in tools.iterdir():
-        (toy.root / ".delivery" / folder.name).symlink_to(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tools))
     return toy
 
 

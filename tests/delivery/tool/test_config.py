@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from .conftest import Toy
@@ -132,7 +134,7 @@ def test_without_the_pins_of_its_tools_nothing_is_written(toy: Toy) -> None:
 
 
 def test_without_a_network_for_the_tools_it_says_so(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("PIP", "UV"):
         monkeypatch.setenv(f"{name}_INDEX_URL", "http://127.0.0.1:9/simple")
@@ -148,4 +150,4 @@ def test_without_a_network_for_the_tools_it_says_so(
     assert "requirements/tools.txt cannot be installed" in done.stderr
     assert "a package index within reach" in done.stderr
     assert not toy.git("for-each-ref", "refs/delivery")
-    assert not list((toy.root / ".delivery").iterdir())
+    assert not list(tmp_path.glob("cache/delivery/*/"))
