@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +26,7 @@ ROOT = f"/opt/{NAME}"
 
 @pytest.fixture(scope="module")
 def forged(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An index that has other bytes under every name."""
+    """An index that has another wheel under every name."""
     folder = tmp_path_factory.mktemp("forged")
     names = {line.split("==")[0] for line in REQUIREMENTS.read_text().splitlines() if "==" in line}
     for name in names:
@@ -35,7 +35,8 @@ def forged(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         version = re.search(rf"^{name}==([0-9.]+)", REQUIREMENTS.read_text(), re.M)
         assert version
         file = f"{name}-{version[1]}-py3-none-any.whl"
-        shutil.copy(next((Path(__file__).parent).glob("index.py")), page.parent / file)
+        with zipfile.ZipFile(page.parent / file, "w") as archive:
+            archive.writestr(f"{name}.py", "")
         page.write_text(f'<!doctype html>\n<a href="{file}">{file}</a>')
     serve = ["-m", "http.server", "--bind", CONTROLLER, "8081", "--directory", str(folder)]
     null = subprocess.DEVNULL
