@@ -1,14 +1,24 @@
 """What the builders in ``master.cfg`` are put together from."""
 
+import tarfile
 from pathlib import Path
 from typing import Any
 
 from buildbot.plugins import steps, util
 from buildbot.www.authz.roles import RolesFromBase
 from delivery.ci import buildbot
+from twisted.internet import threads
 
-TAR = ".delivery/handed-on.tar"  # git ignores it there
 REVISION = "%(prop:got_revision)s"
+TAR = util.Interpolate(f".delivery/{REVISION}.tar")  # git ignores it there
+# A tree like that of a fresh clone, but for what git ignores: tox's environments stay.
+FRESH = """
+rm -rf dist .delivery/events
+mkdir -p .delivery/events
+git update-ref -d refs/delivery/ledger
+if [ -e "$1" ]; then tar --no-same-owner -xf "$1"; fi
+rm -f .delivery/*.tar
+"""
 VERSION = r"^(\w[\w.!+-]*)?$"  # a version that begins with - would be an option
 
 
@@ -38,16 +48,29 @@ def delivery(*arguments: Any, **options: Any) -> Any:
     return shell(name, "python3", "-m", "delivery", *arguments, **options)
 
 
-def clone(repository: str) -> list[Any]:
-    """Return the steps that make a tree like that of a fresh clone, with all of the history."""
-    forget = "rm -rf dist .delivery/events; mkdir -p .delivery/events"
-    return [
-        # What git ignores stays: tox's environments.
-        steps.Git(
-            repository, mode="full", method="clean", tags=True, haltOnFailure=True, logEnviron=False
-        ),
-        shell("forget", "sh", "-c", f"{forget}; git update-ref -d refs/delivery/ledger"),
-    ]
+class Take(steps.FileDownload):
+    """Bring what was handed on for a commit into the tree, as long as it is kept.
+
+    Args:
+        folder: the folder of what is handed on.
+    """
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        packed = util.Interpolate(f"{folder}/{REVISION}.%(prop:buildername)s.%(prop:buildnumber)s")
+        super().__init__(name="take", mastersrc=packed, workerdest=TAR, **options)
+
+    async def run(self) -> Any:
+        """Pack it, let it be fetched, and remove the pack."""
+        await threads.deferToThread(self.pack)
+        try:
+            return await super().run()
+        finally:
+            Path(self.mastersrc).unlink(missing_ok=True)
+
+    def pack(self) -> None:
+        """Make the file that is fetched."""
+        with tarfile.open(self.mastersrc, "w") as archive:
+            archive.add(f"{Path(self.mastersrc).parent}/{self.getProperty('got_revision')}", ".")
 
 
 class Kept:
@@ -64,17 +87,19 @@ class Kept:
         """Return the folder of a build's commit."""
         return self.folder / str(step.getProperty("got_revision"))
 
-    def taken(self) -> list[Any]:
-        """Return the steps that bring it into the tree, as long as it is kept."""
-        there: dict[str, Any] = {"haltOnFailure": True}
-        there["doStepIf"] = lambda step: self.of(step).exists()
-        tar = util.Interpolate(f"{self.folder}/{REVISION}.%(prop:buildername)s.tar")
-        pack = ["tar", "-cf", tar, "-C", util.Interpolate(f"{self.folder}/{REVISION}"), "."]
-        return [
-            steps.MasterShellCommand(name="pack", command=pack, **there),
-            steps.FileDownload(name="take", mastersrc=tar, workerdest=TAR, **there),
-            shell("unpack", "tar", "--no-same-owner", "-xf", TAR, **there),
-        ]
+    def tree(self, repository: str, taken: bool = False) -> list[Any]:
+        """Return the steps that make a tree like that of a fresh clone, with all of the history.
+
+        Args:
+            repository: where it is cloned from.
+            taken: whether it gets what the jobs before have handed on.
+        """
+        about: dict[str, Any] = {"haltOnFailure": True, "logEnviron": False}
+        made = [steps.Git(repository, mode="full", method="clean", tags=True, **about)]
+        if taken:
+            kept = {"doStepIf": lambda step: self.of(step).exists()}
+            made.append(Take(self.folder, haltOnFailure=True, **kept))
+        return [*made, shell("fresh", "sh", "-ec", FRESH, "sh", TAR)]
 
     def handed_on(self, name: str, **options: Any) -> Any:
         """Return the step that adds a folder of the tree."""
