@@ -140,9 +140,6 @@ def test_a_detached_shallow_clone_does_all_but_build(ready: Toy, tmp_path: Path)
         ["git", "clone", "--quiet", "--depth=1", ready.root.as_uri(), clone.root], check=True
     )
     clone.git("checkout", "--quiet", "--detach")
-    (clone.root / ".delivery").symlink_to(ready.root / ".delivery")
-    with (clone.root / ".git" / "info" / "exclude").open("a") as file:
-        file.write(".delivery\n")
     done = clone.delivery("walk")
     assert done.returncode == 3
     assert "this clone is shallow" in done.stderr and "git fetch --unshallow" in done.stderr
