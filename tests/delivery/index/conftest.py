@@ -16,7 +16,7 @@ import pytest
 
 from devpi.local import Server, create
 from tests.conftest import ROOT
-from tests.delivery.tool.conftest import (  # noqa: F401  # fixtures
+from tests.delivery.tool.conftest import (  # noqa: F401  # pytest looks for them here
     DELIVERY,
     TOX,
     Toy,
@@ -142,7 +142,7 @@ def way(server: Server) -> Iterator[Way]:
 
 
 @pytest.fixture()
-def built(ready: Toy, way: Way, team: str) -> Toy:  # noqa: F811  # the fixture
+def built(ready: Toy, way: Way, team: str) -> Toy:  # noqa: F811  # by its name
     """A library whose commit is built, and is to be published on devpi."""
     table = DELIVERY.replace('"{data}/index"', f'"{way.index(team)}"') + ACCEPTANCE
     tox = TOX + '\n[env.acceptance]\ncommands = [["python", "accept.py"]]\n'

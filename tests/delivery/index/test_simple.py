@@ -47,7 +47,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]
 def index(
     shelf: tuple[str, Path],
     ready: Toy,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811  # the fixture
+    monkeypatch: pytest.MonkeyPatch,  # noqa: F811  # pytest gives it by its name
 ) -> Index:
     """That server as an index."""
     monkeypatch.setenv("DELIVERY_INDEX_USER", "ada")
