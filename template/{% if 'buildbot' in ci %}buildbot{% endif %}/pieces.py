@@ -5,21 +5,54 @@ from pathlib import Path
 from typing import Any
 
 from buildbot.plugins import steps, util
+from buildbot.steps.worker import CompositeStepMixin
 from buildbot.www.authz.roles import RolesFromBase
 from delivery.ci import buildbot
+from sqlalchemy import event
+from sqlalchemy.dialects import plugins
+from sqlalchemy.engine import CreateEnginePlugin
 from twisted.internet import threads
 
 REVISION = "%(prop:got_revision)s"
 TAR = util.Interpolate(f".delivery/{REVISION}.tar")  # git ignores it there
 # A tree like that of a fresh clone, but for what git ignores: tox's environments stay.
 FRESH = """
-rm -rf dist .delivery/events
+rm -rf dist .delivery/events .delivery/logs .delivery/reports
 mkdir -p .delivery/events
 git update-ref -d refs/delivery/ledger
 if [ -e "$1" ]; then tar --no-same-owner -xf "$1"; fi
 rm -f .delivery/*.tar
 """
 VERSION = r"^(\w[\w.!+-]*)?$"  # a version that begins with - would be an option
+
+
+class Lasting(CreateEnginePlugin):
+    """Let SQLite's connections last: Buildbot would open one for each query, and close it.
+
+    A commit is on the disk with the next checkpoint, which cannot break the file
+    (https://sqlite.org/pragma.html#pragma_synchronous); the pipeline's truth is the ledger.
+    """
+
+    def __init__(self, url: Any, kwargs: Any) -> None:
+        super().__init__(url, kwargs)
+        kwargs.pop("poolclass", None)  # Buildbot's; SQLAlchemy's own keeps them
+
+    def update_url(self, url: Any) -> Any:
+        """Leave the address as it is."""
+        return url
+
+    def engine_created(self, engine: Any) -> None:
+        """Ask each new connection not to wait for the disk."""
+        event.listen(engine, "connect", lambda new, _: new.execute("pragma synchronous = normal"))
+
+
+plugins.register("lasting", __name__, Lasting.__name__)
+
+
+def database(url: str) -> str:
+    """Return the address of a database as the master is told it."""
+    file = url.startswith("sqlite:///")
+    return f"{url}{'&' if '?' in url else '?'}plugin=lasting" if file else url
 
 
 def told(**more: Any) -> Any:
@@ -35,17 +68,47 @@ def told(**more: Any) -> Any:
     return environment
 
 
+class Command(CompositeStepMixin, steps.ShellCommand):
+    """Run a command, and show the files that it left about itself.
+
+    Args:
+        shown: where they are in the tree, as patterns.
+    """
+
+    def __init__(self, shown: tuple[str, ...] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.shown = shown
+
+    async def run(self) -> Any:
+        """Run it; each file is a log of the step, beside what the command said."""
+        results = await super().run()
+        if self.stopped:
+            return results
+        tree = f"{self.getProperty('builddir')}/build"
+        for pattern in self.shown:
+            for path in await self.runGlob(f"{tree}/{pattern}"):
+                text = await self.getFileContentFromWorker(path)
+                await self.addCompleteLog(Path(path).name, text or "")
+        return results
+
+
 def shell(name: str, *command: Any, minutes: int = 10, **options: Any) -> Any:
     """Return a step that runs a command; a cancelled one has half a minute to say so."""
     always = {"haltOnFailure": True, "logEnviron": False, "sigtermTime": 30}
     options = {"env": told(), "maxTime": 60 * minutes, **always, **options}
-    return steps.ShellCommand(name=name, command=[*command], **options)
+    return Command(name=name, command=[*command], **options)
 
 
 def delivery(*arguments: Any, **options: Any) -> Any:
     """Return a step that runs ``python -m delivery``."""
-    name = arguments[1] if arguments[0] == "run" else arguments[0]
-    return shell(name, "python3", "-m", "delivery", *arguments, **options)
+    return shell(arguments[0], "python3", "-m", "delivery", *arguments, **options)
+
+
+def stage(name: str, **options: Any) -> Any:
+    """Return a step that runs a stage; its log, its JUnit files and its coverage are shown."""
+    shown = (f"logs/*/{name}.*.log", f"reports/{name}/*.xml", "reports/coverage.xml")
+    run = ("python3", "-m", "delivery", "run", name)
+    return shell(name, *run, shown=tuple(f".delivery/{path}" for path in shown), **options)
 
 
 class Take(steps.FileDownload):

@@ -95,13 +95,18 @@ class Bot:
 
     def said(self, builder: str) -> str:
         """Return what the steps of a builder's builds said."""
-        text = ""
+        return "".join(self.logs(builder).values())
+
+    def logs(self, builder: str) -> dict[str, str]:
+        """Return the logs of a builder's builds, by the build, the step and their name."""
+        found = {}
         for build in self.get(f"builders/{builder}/builds")["builds"]:
             for step in self.get(f"builds/{build['buildid']}/steps")["steps"]:
                 for log in self.get(f"steps/{step['stepid']}/logs")["logs"]:
                     chunks = self.get(f"logs/{log['logid']}/contents")["logchunks"]
-                    text += "".join(chunk["content"] for chunk in chunks)
-        return text
+                    name = f"{build['number']}/{step['name']}/{log['name']}"
+                    found[name] = "".join(chunk["content"] for chunk in chunks)
+        return found
 
     def press(self, button: str, who: Login | None = None, /, **told: str) -> int:
         """Press a button, logged in or not; return the HTTP status."""
@@ -146,21 +151,25 @@ class Bot:
 
         Args:
             commits: the commits.
-            until: the stage that each of them comes to; None: as far as it goes.
+            until: the stage that each of them comes to, the last of all; None: as far as it goes.
         """
         self.wait(lambda: set(commits) <= self._seen())
         if until:
             self.wait(lambda: all(until in self.sample.journal(commit) for commit in commits))
-        self.idle()
+        self.idle(looked=QUIET if until else 0)
 
-    def idle(self) -> None:
-        """Wait until the master has nothing to do for a while."""
-        looks = 0
+    def idle(self, looked: int = 0) -> None:
+        """Wait until the master has nothing to do for a while.
+
+        Args:
+            looked: how many looks of that while may be left out.
+        """
+        looks = looked
 
         def quiet() -> bool:
             nonlocal looks
             waiting = self.get("buildrequests?complete=false")["buildrequests"]
-            looks = 0 if waiting else looks + 1
+            looks = looked if waiting else looks + 1
             return looks > QUIET
 
         self.wait(quiet)

@@ -60,6 +60,19 @@ def test_a_commit_goes_into_production(bot: Bot) -> None:
     assert {event.via for event in events} == {"buildbot"}
 
 
+def test_what_stages_left_and_the_board_are_shown_with_their_steps(bot: Bot) -> None:
+    logs = bot.logs("unit")
+    assert "1/unit/unit.1.log" in logs, logs
+    assert "<testsuite" in logs["1/unit/stage.xml"]
+    assert "● " in bot.logs("production")["1/board/stdio"]
+    assert "1/board/stdio" not in bot.logs("publish")
+
+
+def test_the_database_is_not_opened_anew_for_each_query(bot: Bot) -> None:
+    # SQLite takes its log away when the last connection goes.
+    assert (bot.home / "state.sqlite-wal").exists()
+
+
 def test_after_a_red_unit_nothing_is_begun_and_the_ledger_says_so(bot: Bot) -> None:
     commit = bot.sample.commit("Break", "unit red")
     bot.built(commit)
