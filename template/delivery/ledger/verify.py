@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..artifact import provenance
-from ..errors import DeliveryError, Refused
+from ..errors import DeliveryError, Refused, UsageError
 from ..project import Project
-from .chain import REF, Chain
+from .chain import REF, Chain, no_ledger
 from .event import PATH, Event
 from .export import files
 from .signature import FILE, Signers, intact
@@ -41,7 +41,10 @@ def verify(project: Project, as_json: bool) -> int:
     found, chain = Report(), project.ledger.chain
     if chain.remote:
         found.problems += _remote(chain, found.notes)
-    if chain.tip():
+    tip = chain.tip()
+    if tip:
+        if not chain.dated(tip):
+            raise UsageError(no_ledger(REF))
         found.problems += _history(chain)
         found.problems += _records(project, found)
         found.problems += _provenance(project, found.notes)

@@ -104,13 +104,22 @@ def test_a_ledger_from_before_there_were_hours_is_read_and_goes_on(toy: Toy) -> 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_is_no_event_of_this_form_is_passed_over_and_kept(toy: Toy) -> None:
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "README",
+        "9027/README",
+        "9027/01/01/00/hello",
+        f"9027/01/01/99/{9 * '0'}1.unit.passed.{COMMIT[:12]}.none.01234567.json",
+    ],
+)
+def test_what_is_no_event_of_this_form_is_passed_over_and_kept(toy: Toy, odd: str) -> None:
     ledger = Ledger(Git(toy.root))
     newer = an_event().path()
     body = an_event().statement().replace("event:v1", "event:v9").encode()
-    ledger.chain.add(lambda _: {newer: body, "README": b"hello\n"}, "by hand", "Ada <ada@x>")
-    ledger.append(an_event())
-    assert len(ledger.events()) == 1
+    ledger.chain.add(lambda _: {newer: body, odd: b"hello\n"}, "by hand", "Ada <ada@x>")
+    written = [ledger.append(an_event()) for _ in range(2)]
+    assert ledger.events() == written and written[0].when < written[1].when
     assert newer in toy.git("ls-tree", "-r", "--name-only", REF).splitlines()
 
 
@@ -208,10 +217,22 @@ def test_a_clock_far_behind_the_ledger_is_named_and_nothing_is_written(
 
 
 def test_a_ref_of_other_files_is_no_ledger(toy: Toy) -> None:
+    bare = Git(clones(toy, 1)[0].root.parent / "bare.git")
+    toy.git("remote", "add", "origin", str(bare.root))
     toy.git("update-ref", REF, "HEAD")
-    with pytest.raises(UsageError, match="is not a ledger"):
-        Ledger(Git(toy.root)).append(an_event())
+    for ask in (
+        lambda: Ledger(Git(toy.root)).append(an_event()),
+        Ledger(Git(toy.root)).events,
+        Ledger(Git(toy.root), "origin").sync,
+    ):
+        with pytest.raises(UsageError, match="is not a ledger"):
+            ask()
+    for command in ("status", "board", "log", "verify", "export --all x"):
+        done = toy.delivery(*command.split())
+        assert done.returncode == 2, command
+        assert "refs/delivery/ledger is not a ledger" in done.stderr, command
     assert toy.git("rev-parse", REF) == toy.git("rev-parse", "HEAD")
+    assert not bare.text("for-each-ref", REF)
 
 
 def test_branches_named_like_the_ledger_or_a_stage_mean_nothing(toy: Toy) -> None:
