@@ -135,7 +135,9 @@ def load(root: Path) -> Config:
         UsageError: a file is missing or no TOML, a key is unknown, missing or of the wrong type,
             a stage needs one that does not come before it.
     """
-    project = tables.parse(root / "pyproject.toml").get("project", {})
+    project = tables.parse(root / "pyproject.toml").get("project")
+    if not isinstance(project, dict) or not isinstance(project.get("name"), str):
+        raise UsageError("pyproject.toml [project]: name is missing")
     table = tables.parse(root / "delivery.toml")
     names = ("ci", "ledger", "lock", "performance", "retention", "stages", "system")
     tables.check(
@@ -158,7 +160,7 @@ def load(root: Path) -> Config:
                 f"delivery.toml [ci]: {key} cannot be {value!r}: letters, digits, ._/-"
             )
     stages = tables.stages(table["stages"])
-    floor = re.search(r">=\s*(\d+)\.(\d+)", project.get("requires-python", ""))
+    floor = re.search(r">=\s*(\d+)\.(\d+)", str(project.get("requires-python")))
     return Config(
         root=root,
         name=project["name"],
