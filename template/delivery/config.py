@@ -74,6 +74,19 @@ class Config:
         known = ", ".join(self.environments) or "none"
         raise UsageError(f"no stage deploys to {environment!r} (delivery.toml has: {known})")
 
+    def environment(self, name: str) -> str:
+        """Return the environment of a name, or of the beginning of one that no other has.
+
+        Raises:
+            UsageError: there is none, or more than one.
+        """
+        found = [known for known in self.environments if name and known.startswith(name)]
+        if name in found or len(found) == 1:
+            return name if name in found else found[0]
+        if found:
+            raise UsageError(f"{name!r} is short for {' and '.join(found)}")
+        return str(self.stage_of(name).environment)
+
     def accepted_by(self, stage: Stage) -> tuple[Stage, ...]:
         """Return the stages that deploy somewhere and come before ``stage``, the nearest first."""
         found: dict[str, Stage] = {}

@@ -98,9 +98,7 @@ class Chain:
             raise UsageError(no_ledger(REF))
         names += self.git.text("ls-tree", "--name-only", tip, *folders).splitlines()
         later = [name for name in filter(DATED.fullmatch, names) if name > path]
-        # Somebody may have put there what is no event.
-        whole = [name for name in later if "." not in name]
-        if whole:
+        if whole := [name for name in later if "." not in name]:
             later += self.git.text("ls-tree", "-r", "--name-only", tip, *whole).splitlines()
         return max(filter(None, map(moment, later)), default=None)
 

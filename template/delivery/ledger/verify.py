@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ..artifact import provenance
 from ..errors import DeliveryError, Refused, UsageError
 from ..project import Project
+from ..view import show, show_json
 from .chain import REF, Chain, no_ledger
 from .event import PATH, Event
 from .export import files
@@ -49,13 +50,11 @@ def verify(project: Project, as_json: bool) -> int:
         found.problems += _records(project, found)
         found.problems += _provenance(project, found.notes)
     if as_json:
-        print(json.dumps(vars(found), indent=2, ensure_ascii=False))
+        show_json(vars(found))
     else:
-        for line in found.problems:
-            print(line)
-        for line in found.notes:
-            print(f"NOTE: {line}")
-        print(f"{found.events} events: {len(found.problems) or 'no'} problems")
+        notes = (f"NOTE: {line}" for line in found.notes)
+        end = f"{found.events} events: {len(found.problems) or 'no'} problems"
+        show("\n".join([*found.problems, *notes, end]))
     return 1 if found.problems else 0
 
 
