@@ -14,10 +14,8 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
 import pytest
-from delivery.board.metrics import changes, figures
 from delivery.git import Git
 from delivery.ledger.event import Event
-from delivery.ledger.listing import Entry
 from delivery.ledger.store import Ledger
 from selenium import webdriver
 
@@ -78,35 +76,6 @@ def test_metrics_come_with_their_definition(past: Toy) -> None:
     assert "change failure rate: the part" in past.delivery("metrics").stdout
 
 
-def names(*told: tuple[int, str, str, str]) -> list[Entry]:
-    """Return entries, newest first, of events given as minute, stage, event and artifact."""
-    made = [
-        Entry("2026/01/05", f"10{minute:02}00000000", stage, event, name * 12, name * 12, "")
-        for minute, stage, event, name in told
-    ]
-    return made[::-1]
-
-
-def test_a_change_that_was_rolled_back_failed_and_was_restored() -> None:
-    found = changes(
-        names(
-            (0, "lint", "passed", "a"),
-            (5, "production", "deployed", "a"),
-            (6, "lint", "passed", "b"),
-            (20, "production", "deployed", "b"),
-            (29, "production", "rolled-back", "b"),
-            (30, "production", "deployed", "a"),
-            (40, "production", "failed", "c"),
-        ),
-        "production",
-    )
-    day = datetime(2026, 1, 5, tzinfo=UTC)
-    result = figures(found, day, day + timedelta(days=7))
-    assert (result.changes, result.failed, result.weekly) == (2, 1, 2.0)
-    assert result.lead.median == (5 + 14) * 30
-    assert result.restore.median == 600
-
-
 def test_the_board_is_a_table_as_wide_as_the_terminal(
     past: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,19 +85,27 @@ def test_the_board_is_a_table_as_wide_as_the_terminal(
     assert max(map(len, lines[:6])) <= 100 and "\x1b" not in "".join(lines)
 
 
-@pytest.mark.parametrize("command", ["status", "log", "board", "metrics"])
-def test_a_pipe_nobody_reads_a_closed_one_and_a_plain_terminal_are_no_error(
-    past: Toy, command: str
-) -> None:
-    python = f"{sys.executable} -m delivery {command}"
+def test_a_pipe_nobody_reads_a_closed_one_and_a_plain_terminal_are_no_error(past: Toy) -> None:
+    version = Ledger(Git(past.root)).events(event=("built",), newest=1)[0].version
     plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     plain.pop("PYTHONIOENCODING", None)  # tox sets it
-    for line in (f"{python} | true", f"{python} >&-", python):
-        done = subprocess.run(
+
+    def shell(line: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
             ["bash", "-c", line], cwd=past.root, env=plain, capture_output=True, check=False
         )
-        assert done.stderr == b"", line
-        done.stdout.decode("ascii")
+
+    questions = ["status", "log", "board", "metrics", "diff acc prod", "verify"]
+    for question in (*questions, f"why {version}", f"export {version}"):
+        python = f"{sys.executable} -m delivery {question}"
+        for line in (f"{python} | true", f"{python} --json | true", f"{python} >&-", python):
+            done = shell(line)
+            assert done.stderr == b"", line
+            done.stdout.decode("ascii")
+        full = shell(f"{python} >/dev/full")
+        assert full.returncode == 1
+        said = b"delivery: the answer cannot be written: No space left on device\n"
+        assert full.stderr == said, question
 
 
 def test_a_held_ledger_answers_all_with_one_process(
