@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,15 @@ def test_a_project_without_a_name_is_told_so(toy: Toy, text: str) -> None:
     done = toy.delivery("status")
     assert done.returncode == 2
     assert done.stderr == "delivery: pyproject.toml [project]: name is missing\n"
+
+
+def test_without_git_it_says_what_to_install(toy: Toy) -> None:
+    done = toy.delivery("status", env={**os.environ, "PATH": ""})
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "delivery: git is not installed: install it (apt-get install git)"
+    )
+    assert done.stderr.count("\n") == 1
 
 
 def test_without_a_repository_it_says_what_to_do(toy: Toy) -> None:

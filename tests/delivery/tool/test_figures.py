@@ -37,8 +37,8 @@ def test_the_stream_tells_waits_from_work() -> None:
     found = stream(
         [
             row(
-                ("lint", "passed", 0, 3),
-                ("unit", "passed", 1, 6),  # beside lint: it waited for nothing
+                ("lint", "passed", 0, 8),
+                ("unit", "passed", 1, 6),  # beside lint: it waited for nothing, and ended first
                 ("build", "passed", 16, 21),
                 ("integration", "failed", 21, 26),
                 ("integration", "passed", 31, 41),  # again: both tries are work, and all waits wait
@@ -47,12 +47,12 @@ def test_the_stream_tells_waits_from_work() -> None:
         STAGES,
     )
     assert found.steps == (
-        Step("lint", 1, 0, 3),
+        Step("lint", 1, 0, 8),
         Step("unit", 1, 0, 5),
-        Step("build", 1, 10, 5),
+        Step("build", 1, 8, 5),
         Step("integration", 1, 5, 15),
     )
-    assert (found.total, found.waiting) == (43, 15)
+    assert (found.total, found.waiting) == (46, 13)
     assert found.slowest == found.steps[-1]
 
 

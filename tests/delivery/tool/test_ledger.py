@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from delivery.errors import UsageError
+from delivery.errors import DeliveryError, UsageError
 from delivery.git import Git
+from delivery.ledger import chain
 from delivery.ledger.chain import REF
 from delivery.ledger.event import PAYLOAD, Event, now
 from delivery.ledger.store import Ledger
@@ -160,28 +161,50 @@ def test_writers_in_one_clone_lose_nothing(toy: Toy) -> None:
     assert len({e.reason for e in Ledger(Git(toy.root)).events()}) == 20
 
 
+WRITER = """\
+import sys
+from itertools import count
+from pathlib import Path
+from delivery.git import Git
+from delivery.ledger.event import Event, now
+from delivery.ledger.store import Ledger
+ledger = Ledger(Git(Path(sys.argv[1])), "origin")
+for number in count():
+    reason = f"{sys.argv[2]}.{number}"
+    ledger.append(Event("passed", "unit", sys.argv[3], now(), "Ada", "test", reason=reason))
+    print(reason, flush=True)
+"""
+
+
 def test_a_writer_killed_at_any_time_leaves_a_whole_ledger(toy: Toy) -> None:
-    script = (
-        "from pathlib import Path\nfrom delivery.git import Git\n"
-        "from delivery.ledger.store import Ledger\n"
-        "from delivery.ledger.event import Event, now\n"
-        f"ledger = Ledger(Git(Path({str(toy.root)!r})))\n"
-        f"while True: ledger.append(Event('passed', 'unit', '{COMMIT}', now(), 'Ada', 'test'))\n"
-    )
-    for wait in (0.25, 0.3, 0.37, 0.45):
+    first, second = clones(toy, 2)
+    # What runs on the server's side is not killed with it.
+    first.text("config", "remote.origin.receivepack", "setsid git-receive-pack")
+    reported: list[str] = []
+    for wait in (0.0, 0.03, 0.07, 0.11):
         writer = subprocess.Popen(
-            [sys.executable, "-c", script],
+            [sys.executable, "-c", WRITER, str(first.root), str(wait), COMMIT],
             env={**os.environ, "PYTHONPATH": str(TEMPLATE)},
+            stdout=subprocess.PIPE,
+            text=True,
             start_new_session=True,
         )
+        assert writer.stdout
+        said = writer.stdout.readline()  # that much is written, whatever comes
         time.sleep(wait)
         os.killpg(writer.pid, signal.SIGKILL)
-        writer.wait()
-    ledger = Ledger(Git(toy.root))
-    before = len(ledger.events())
-    toy.git("fsck", "--connectivity-only", "--strict")
-    ledger.append(an_event())
-    assert len(ledger.events()) == before + 1
+        reported += (said + writer.communicate()[0]).split()
+    assert len(reported) >= 4
+    for git in (first, second):
+        ledger = Ledger(git, "origin")
+        ledger.sync()
+        git.text("fsck", "--connectivity-only", "--strict")
+        kept = [str(event.reason) for event in ledger.events()]
+        assert len(kept) == len(set(kept)) and set(reported) <= set(kept)
+        assert len(kept) <= len(reported) + 4  # one in each writer's hand
+        reported.append(f"after {git.root.name}")
+        ledger.append(an_event(reason=reported[-1]))
+        assert len(ledger.events()) == len(kept) + 1
 
 
 def test_the_lock_of_a_dead_writer_does_not_stop_the_next_one(toy: Toy) -> None:
@@ -192,6 +215,20 @@ def test_the_lock_of_a_dead_writer_does_not_stop_the_next_one(toy: Toy) -> None:
     os.utime(lock, (0, 0))
     ledger.append(an_event())
     assert len(ledger.events()) == 2
+
+
+def test_a_ref_that_keeps_changing_is_given_up_at_last(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain, "PATIENCE", 0.3)
+    ledger = Ledger(Git(toy.root))
+    ledger.append(an_event())
+    lock = Path(toy.root, ".git", REF + ".lock")
+    lock.touch()  # and its owner is alive
+    with pytest.raises(DeliveryError, match="ledger kept changing for 0.3 s: run this again"):
+        ledger.append(an_event())
+    lock.unlink()
+    assert len(ledger.events()) == 1
 
 
 def test_an_event_comes_after_all_that_is_known(toy: Toy) -> None:
