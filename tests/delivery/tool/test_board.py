@@ -18,6 +18,7 @@ from delivery.git import Git
 from delivery.ledger.event import Event
 from delivery.ledger.store import Ledger
 from selenium import webdriver
+from selenium.webdriver.common.keys import Keys
 
 from tests.delivery.past import PIPELINE, fill, write
 
@@ -144,6 +145,7 @@ def browser() -> Iterator[webdriver.Chrome]:
     for flag in ("headless=new", "no-sandbox", "disable-gpu", "hide-scrollbars"):
         options.add_argument(f"--{flag}")
     driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
+    driver.set_script_timeout(120)  # a busy machine needs it
     yield driver
     driver.quit()
 
@@ -163,23 +165,35 @@ def test_the_page_is_accessible_fits_and_leads_to_each_event(
     past.delivery("board", "--html", "board.html")
     browser.get((past.root / "board.html").as_uri())
     axe = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+    paper = {}
     for width in (380, 1280, 2000):
         for scheme in ("light", "dark"):
             sized(browser, width, scheme)
+            ground = "return getComputedStyle(document.body).backgroundColor"
+            paper[scheme] = sum(map(int, re.findall(r"\d+", browser.execute_script(ground))[:3]))
             browser.execute_script(axe)
             found = browser.execute_async_script("axe.run().then(arguments[0])")
             wrong = [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]]
             assert not wrong, (width, scheme)
             fits = "return document.documentElement.scrollWidth <= innerWidth"
             assert browser.execute_script(fits), width
+    assert paper["light"] > 600 and paper["dark"] < 150
     assert browser.title == "toy: what is where"
     lost = (
         "return [...document.querySelectorAll('a')].map(a => a.hash)"
         ".filter(h => !document.querySelector(h))"
     )
     assert browser.execute_script(lost) == []
-    browser.execute_script("document.querySelector('td.is-live a').focus()")
-    browser.switch_to.active_element.send_keys("\n")
+    # By keyboard alone, from the top to a cell, and from there to its event.
+    at = "return document.activeElement.closest('td.is-live') !== null"
+    for _ in range(100):
+        webdriver.ActionChains(browser).send_keys(Keys.TAB).perform()
+        if browser.execute_script(at):
+            break
+    assert browser.execute_script(at)
+    outline = "return getComputedStyle(document.activeElement).outlineStyle"
+    assert browser.execute_script(outline) == "solid"
+    webdriver.ActionChains(browser).send_keys(Keys.ENTER).perform()
     assert browser.execute_script("return document.querySelector('pre:target').offsetHeight > 0")
 
 
@@ -218,7 +232,6 @@ def test_a_served_board_refreshes_itself_and_stops_on_ctrl_c(
         events = Ledger(Git(past.root)).events(newest=1)
         at = (datetime.now(UTC) + timedelta(seconds=1)).isoformat(timespec="microseconds")
         write(past.root, [replace(events[0], at=at, by="Somebody New")])
-        browser.set_script_timeout(60)
         browser.execute_async_script(
             "const done = arguments[0], look = () => document.body.textContent"
             ".includes('Somebody New') ? done() : setTimeout(look, 100); look()"
@@ -228,3 +241,10 @@ def test_a_served_board_refreshes_itself_and_stops_on_ctrl_c(
             assert served.wait(30) == 0
         finally:
             served.kill()
+    browser.execute_async_script(
+        "const done = arguments[0], line = document.getElementById('asof'), look = () =>"
+        " line.classList.contains('lost') ? done() : setTimeout(look, 100); look()"
+    )
+    said = browser.execute_script("return document.getElementById('asof').textContent")
+    assert said.startswith("no answer since: as of ")
+    assert "Somebody New" in browser.execute_script("return document.body.textContent")
