@@ -81,6 +81,28 @@ def _about(story: Story, version: str) -> dict[str, Any]:
     return {"version": version, "sha256": artifact.sha256, "commit": artifact.commit}
 
 
+def test_the_commits_between_two_environments_are_told_with_their_authors(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.deploy("production")
+    before, commits = story.version, []
+    for author, subject in (("Grace Hopper", "Greet"), ("Edsger Dijkstra", "Count → ∞")):
+        monkeypatch.setenv("GIT_AUTHOR_NAME", author)
+        story.commit(message=subject)
+        commits.append((story.about["commit"], author, subject))
+    story.accept()
+    done = story.toy.delivery("diff", "acc", "prod")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"acceptance runs {story.version}: 2 commits more",
+        *(f"  {commit[:9]}  {subject}  ({author})" for commit, author, subject in commits[::-1]),
+        f"production runs {before}: 0 commits more",
+    ]
+    first, second = json.loads(story.toy.delivery("diff", "acc", "prod", "--json").stdout)
+    told = [(one["commit"], one["author"], one["subject"]) for one in first["only"]]
+    assert told == commits[::-1] and second["only"] == []
+
+
 def test_times_are_in_the_readers_zone_and_utc_for_scripts(story: Story) -> None:
     about = story.about["commit"]
     at: list[datetime] = []
