@@ -156,14 +156,8 @@ def _newest(ledger: Ledger, stages: Iterable[Stage], count: int) -> dict[str, No
 
 def older(ledger: Ledger, shown: Iterable[Row]) -> list[Event]:
     """Return what was forced, rolled back and revoked in all other commits, newest first."""
-    commits = {row.commit[:12] for row in shown}
-    undone = ledger.names(event=("rolled-back", "revoked"))
-    found = [*ledger.read(undone), *ledger.forced()]
-    return sorted(
-        (event for event in found if event.commit[:12] not in commits),
-        key=lambda event: event.when,
-        reverse=True,
-    )
+    commits = {row.commit for row in shown}
+    return [event for event in ledger.marked() if event.commit not in commits]
 
 
 def commit_of(ledger: Ledger, commit: str) -> Commit:

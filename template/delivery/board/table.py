@@ -197,9 +197,8 @@ def text(board: Board) -> str:
         lines.append(f"{view.cut(version, first):<{first}} {painted}".rstrip())
     legend = [f"{sign} {word}" for sign, word in SIGNS.items() if sign in used]
     lines += ["", view.paint("  ".join(legend), "faint")]
-    lines += [view.paint(f"{summary(board)} (--html and --json name them)", "amber")] * bool(
-        board.older
-    )
+    if board.older:
+        lines.append(view.paint(f"{summary(board)} (--html and --json name them)", "amber"))
     for place in board.places:
         if place.live:
             behind = f", {view.count(place.behind, 'commit')} behind" if place.behind else ""

@@ -206,15 +206,17 @@ class Ledger:
                 self._events[oid] = Event.parse(found.body) if found else None
             yield from (event for oid in oids if (event := self._events[oid]))
 
-    def forced(self) -> Iterator[Event]:
-        """Yield what overruled a gate, newest first; the ledger has to be held."""
+    def marked(self) -> Iterator[Event]:
+        """Yield what was forced, rolled back or revoked, newest first; it has to be held."""
         assert self._objects
-        oids = (entry.oid for entry in self.names(event=("deployed", "failed")))
-        for found in self._objects.read(oids):
-            # Names do not tell it, and few bodies have the word: most need no parsing.
-            event = Event.parse(found.body) if found and b'"forced"' in found.body else None
-            if event and event.forced:
-                yield event
+        undone = ("rolled-back", "revoked")
+        entries = list(self.names(event=("deployed", "failed", *undone)))
+        for entry, found in zip(entries, self._objects.read(entry.oid for entry in entries)):
+            # Names do not tell what was forced, and few bodies do: most need no parsing.
+            if found and (entry.event in undone or b'"forced"' in found.body):
+                event = Event.parse(found.body)
+                if event and (entry.event in undone or event.forced):
+                    yield event
 
     def object(self, name: str) -> Object | None:
         """Return any object of the repository, None without it; the ledger has to be held."""

@@ -195,7 +195,7 @@ def test_a_writer_killed_at_any_time_leaves_a_whole_ledger(toy: Toy) -> None:
         os.killpg(writer.pid, signal.SIGKILL)
         reported += (said + writer.communicate()[0]).split()
     assert len(reported) >= 4
-    for git in (first, second):
+    for git in (second, first):  # what was reported is at the remote, not in the clone alone
         ledger = Ledger(git, "origin")
         ledger.sync()
         git.text("fsck", "--connectivity-only", "--strict")
