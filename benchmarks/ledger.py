@@ -9,6 +9,7 @@ sync     the first sync of a fresh clone
 names    git ls-tree of every file's name
 walk     git log through the whole chain, for what was changed: most of what verify takes
 gate     what may go to production: every rule asked, for the newest artifact
+crowd    8 writers in 8 clones append 50 events each at the same time: how many of 400 are kept
 
 For 100, 1,000 and 10,000 commits of 8 events within a year. Wall-clock seconds, and beside them the
 CPU seconds of all processes, which other work on the machine changes least; each is a median.
@@ -26,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "template"))
 
 from delivery.artifact.folder import Folder
 from delivery.config import Config
+from delivery.errors import DeliveryError
 from delivery.git import Git
 from delivery.ledger.chain import REF
 from delivery.ledger.event import Event, now
@@ -154,6 +157,40 @@ def measure(scratch: Path, commits: int, times: int) -> dict[str, tuple[float, f
     }
 
 
+def crowd(scratch: Path, writers: int, events: int) -> tuple[int, int, float]:
+    """Let all write at once.
+
+    Returns:
+        How many events the remote has in the end; how many were appended at first in the clone
+        alone, for others were in the way too long; the seconds until all had written.
+    """
+    bare = scratch / "bare.git"
+    git("init", "--quiet", "--bare", bare)
+    made = []
+    for number in range(writers):
+        git("init", "--quiet", scratch / str(number))
+        made.append(Git(scratch / str(number)))
+        made[-1].text("remote", "add", "origin", str(bare))
+
+    def write(clone: Git) -> int:
+        ledger, late = Ledger(clone, "origin"), 0
+        for turn in range(events):
+            reason = f"{clone.root.name}.{turn}"
+            try:
+                ledger.append(Event("passed", "unit", 40 * "c", now(), WHO, "ci", reason=reason))
+            except DeliveryError:
+                late += 1
+        return late
+
+    start = time.monotonic()
+    with ThreadPoolExecutor(writers) as pool:
+        late = sum(pool.map(write, made))
+    seconds = time.monotonic() - start
+    for clone in made:
+        Ledger(clone, "origin").sync()
+    return len({event.reason for event in Ledger(Git(bare)).events()}), late, seconds
+
+
 def main() -> None:
     """Measure, print the figures, their growth and their ratios."""
     options = argparse.ArgumentParser(
@@ -161,6 +198,8 @@ def main() -> None:
     )
     options.add_argument("--times", type=int, default=7, help="how often each figure is taken")
     options.add_argument("--commits", type=int, nargs="*", default=[100, 1000, 10000])
+    options.add_argument("--writers", type=int, default=8, help="how many write at once")
+    options.add_argument("--events", type=int, default=50, help="how many events each of them")
     asked = options.parse_args()
     for commits in asked.commits:
         with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
@@ -179,6 +218,14 @@ def main() -> None:
         print(
             f"  {'sync':<20} {figures['sync'][0]:8.3f} ({figures['sync'][1]:.3f}) of 5", flush=True
         )
+    with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
+        kept, late, seconds = crowd(Path(folder), asked.writers, asked.events)
+    every = asked.writers * asked.events
+    print(
+        f"{asked.writers} writers at once: {kept} of {every} events kept, {late} of them shared"
+        f" late, {seconds:.1f} s"
+    )
+    assert kept == every
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         if args.dry_run:
             return 0 if walk.foretell(project, options) else Refused.status
         return 0 if walk.walk(project, options) else 1
-    hosts = args.command == "verify" and args.hosts
+    place, hosts = project.config.environment, args.command == "verify" and args.hosts
     if hosts or args.command in ("deploy", "rollback", "restore", "stop"):
         if not project.config.environments:
             raise UsageError("no stage in delivery.toml has an environment: nothing is deployed")
@@ -66,9 +66,11 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             made = commands.fetch(project, args.folder, args.artifact)
             print(f"{made.version} is in {args.folder}: {made.wheel}, and what it needs")
         case "deploy":
-            deployments.deploy(project, args.environment, args.artifact, args.force, args.reason)
+            where, why = place(args.environment), args.reason
+            deployments.deploy(project, where, args.artifact, args.force, why)
         case "rollback":
-            deployments.rollback(project, args.environment, args.artifact, args.force, args.reason)
+            where, why = place(args.environment), args.reason
+            deployments.rollback(project, where, args.artifact, args.force, why)
         case "approve":
             decisions.approve(project, args.artifact, args.environment, args.reason)
         case "revoke":
@@ -78,24 +80,25 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         case "sync":
             project.ledger.sync()
         case "verify" if args.hosts:
-            return 0 if drift.verify(project) else 1
+            return 0 if drift.verify(project, args.json) else 1
         case "verify":
             return verify.verify(project, args.json)
         case "export":
-            export.export(project, args.artifact, args.all)
+            export.export(project, args.artifact, args.all, args.json)
         case "restore":
-            deployments.restore(project, args.environment)
+            deployments.restore(project, place(args.environment))
         case "stop":
-            deployments.stop(
-                project, args.environments or list(project.config.environments), args.remove
-            )
+            names = args.environments or project.config.environments
+            # What destroys data takes no short names.
+            names = names if args.remove else map(place, names)
+            deployments.stop(project, list(names), args.remove)
         case "performance":
             deployments.perform(project)
         case "exec":
             command = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
             if not command:
                 raise UsageError("exec needs a command: python -m delivery exec ENV -- COMMAND")
-            return deployments.execute(project, args.environment, command)
+            return deployments.execute(project, place(args.environment), command)
     return 0
 
 
@@ -124,8 +127,9 @@ def _with_ansible(project: Project, args: argparse.Namespace) -> int:
 
     one, some = vars(args).get("environment"), vars(args).get("environments")
     names = [one] if one else some
-    stages = [project.config.stage_of(name) for name in names or project.config.environments]
-    return tools.inside(project.config.root, stages[-1].name, sys.argv[1:])
+    places = [project.config.environment(name) for name in names or project.config.environments]
+    stage = project.config.stage_of(places[-1])
+    return tools.inside(project.config.root, stage.name, sys.argv[1:])
 
 
 def main() -> int:

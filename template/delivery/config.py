@@ -74,6 +74,19 @@ class Config:
         known = ", ".join(self.environments) or "none"
         raise UsageError(f"no stage deploys to {environment!r} (delivery.toml has: {known})")
 
+    def environment(self, name: str) -> str:
+        """Return the environment of a name, or of the beginning of one that no other has.
+
+        Raises:
+            UsageError: there is none, or more than one.
+        """
+        found = [known for known in self.environments if name and known.startswith(name)]
+        if name in found or len(found) == 1:
+            return name if name in found else found[0]
+        if found:
+            raise UsageError(f"{name!r} is short for {' and '.join(found)}")
+        return str(self.stage_of(name).environment)
+
     def accepted_by(self, stage: Stage) -> tuple[Stage, ...]:
         """Return the stages that deploy somewhere and come before ``stage``, the nearest first."""
         found: dict[str, Stage] = {}
@@ -135,7 +148,9 @@ def load(root: Path) -> Config:
         UsageError: a file is missing or no TOML, a key is unknown, missing or of the wrong type,
             a stage needs one that does not come before it.
     """
-    project = tables.parse(root / "pyproject.toml").get("project", {})
+    project = tables.parse(root / "pyproject.toml").get("project")
+    if not isinstance(project, dict) or not isinstance(project.get("name"), str):
+        raise UsageError("pyproject.toml [project]: name is missing")
     table = tables.parse(root / "delivery.toml")
     names = ("ci", "ledger", "lock", "performance", "retention", "stages", "system")
     tables.check(
@@ -158,7 +173,7 @@ def load(root: Path) -> Config:
                 f"delivery.toml [ci]: {key} cannot be {value!r}: letters, digits, ._/-"
             )
     stages = tables.stages(table["stages"])
-    floor = re.search(r">=\s*(\d+)\.(\d+)", project.get("requires-python", ""))
+    floor = re.search(r">=\s*(\d+)\.(\d+)", str(project.get("requires-python")))
     return Config(
         root=root,
         name=project["name"],

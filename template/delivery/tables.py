@@ -201,7 +201,7 @@ def stages(tables: Mapping[str, Any]) -> dict[str, Stage]:
                 raise UsageError(f"{place}: secrets are names of variables, not {secret!r}")
         needs = tuple(table.get("needs", ()))
         for need in needs:
-            if need not in found:
+            if not isinstance(need, str) or need not in found:
                 raise UsageError(f"{place}: needs {need!r}, which is no stage before it")
         artifact = name == BUILD or any(found[need].artifact for need in needs)
         if table.get("environment") and not artifact:

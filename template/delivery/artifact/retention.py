@@ -12,6 +12,7 @@ from ..git import Git
 from ..ledger.event import EVERYWHERE, Event
 from ..project import Project
 from ..tables import Retention
+from ..view import show
 from .devpi import DEV, Devpi
 from .folder import Folder
 from .index import Shelf
@@ -47,13 +48,13 @@ def prune(project: Project, remove: bool) -> None:
                 place.remove(name, artifact)
             reason = f"older than the newest {rule.newest}, not live within {rule.days:g} days"
             project.record("pruned", EVERYWHERE, artifact, reason=reason)
-        print(f"{about.version}, built {about.when.astimezone():%Y-%m-%d}")
+        show(f"{about.version}, built {about.when.astimezone():%Y-%m-%d}")
     done = "went" if remove else "may go" if old else "may go: nothing is old enough"
     how = ": python -m delivery prune --remove" if old and not remove else ""
     index = ", ".join(str(place) for place in reversed(places))
-    print(f"{len(old)} of {len(there)} wheels in {index} {done}{how}")
+    show(f"{len(old)} of {len(there)} wheels in {index} {done}{how}")
     if unknown := there - built.keys():
-        print(f"{len(unknown)} are not in this ledger, and stay")
+        show(f"{len(unknown)} are not in this ledger, and stay")
 
 
 def shelves(config: Config) -> Sequence[Shelf]:

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..config import Config
 from ..errors import UsageError
 from ..git import Git
 from ..ledger.event import Event
@@ -86,7 +85,7 @@ def diff(project: Project, one: str, other: str, as_json: bool) -> int:
     Returns:
         0 when both run the same commit, 1 when they do not.
     """
-    names = [_environment(project.config, name) for name in (one, other)]
+    names = [project.config.environment(name) for name in (one, other)]
     live = [project.live(name) for name in names]
     for name, event in zip(names, live):
         if event is None:
@@ -126,13 +125,6 @@ def diff(project: Project, one: str, other: str, as_json: bool) -> int:
     return int(first.commit != second.commit)
 
 
-def _environment(config: Config, name: str) -> str:
-    found = [place for place in config.environments if place.startswith(name)]
-    if name in found or len(found) != 1:
-        return config.stage_of(name).environment or name
-    return found[0]
-
-
 def _between(git: Git, start: str, end: str) -> list[dict[str, str]]:
     """Return the commits that ``end`` has and ``start`` has not, newest first."""
     for commit in (start, end):
@@ -151,7 +143,7 @@ def measure(project: Project, name: str | None, days: int, as_json: bool) -> int
     """
     if days < 1:
         raise UsageError("--days takes a number of days, 1 or more")
-    place = _environment(project.config, name) if name else None
+    place = project.config.environment(name) if name else None
     place = place or (project.config.environments or ("the index",))[-1]
     until = datetime.now(UTC)
     with project.ledger.held(project.names) as ledger:

@@ -154,6 +154,12 @@ def _newest(ledger: Ledger, stages: Iterable[Stage], count: int) -> dict[str, No
     return found
 
 
+def older(ledger: Ledger, shown: Iterable[Row]) -> list[Event]:
+    """Return what was forced, rolled back and revoked in all other commits, newest first."""
+    commits = {row.commit for row in shown}
+    return [event for event in ledger.marked() if event.commit not in commits]
+
+
 def commit_of(ledger: Ledger, commit: str) -> Commit:
     """Return what git knows of a commit, by its full hash."""
     found = ledger.object(commit)

@@ -17,7 +17,7 @@ from ..view import who
 from . import DAYS, metrics
 from .history import Cell, Row
 from .metrics import Figures
-from .table import Board, told
+from .table import Board, summary, told
 
 HERE = Path(__file__).parent
 MARKS = {"passed": ("✓", "good"), "failed": ("✗", "bad")}
@@ -60,6 +60,7 @@ def render(board: Board, served: bool = False, note: str = "") -> str:
         wide=' class="wide"' if len(board.config.stages) > 9 else "",
         rows="".join(map(_row, board.rows)),
         legend=LEGEND,
+        older=_older(board),
         place=escape(board.place),
         stream=_stream(board),
         days=str(DAYS),
@@ -170,6 +171,23 @@ def _approval(cell: Cell) -> str:
 
 def _hidden(said: str) -> str:
     return f'<span class="hidden">{said}</span>'
+
+
+def _older(board: Board) -> str:
+    """Return what stays visible of versions that are not shown any more."""
+    lines = []
+    for event in board.older:
+        what = f"{'! forced' if event.forced else '⊘' if event.event == 'revoked' else '↩'}"
+        said = f"{event.version}: {event.stage} {event.event} by {who(event.by)}"
+        lines.append(
+            f"<li>{what} {_time(event.at)} {escape(said)}: {escape(event.reason or '–')}</li>"
+        )
+    if not lines:
+        return ""
+    return (
+        f'<details class="older" id="older"><summary>{summary(board)}</summary>'
+        f"<ol>{''.join(lines)}</ol></details>"
+    )
 
 
 def _stream(board: Board) -> str:

@@ -10,7 +10,7 @@ from ..ledger.event import Event
 from ..ledger.signature import SIGNED
 from ..pipeline.progress import WIDTH
 from ..project import Project
-from ..view import ago, count, line, moment, paint, show, show_json, title, who
+from ..view import ago, count, line, moment, paint, show, show_json, title, took, who
 from .history import commit_of
 
 
@@ -79,6 +79,8 @@ def _place(place: Place) -> list[str]:
             "",
             f"{paint(place.name, 'bold')}: {line(str(live.version))}, {since}{behind}{forced}",
         ]
+        if place.verdict:
+            lines.append(f"  {_verdict_of(place.verdict)}, {ago(place.verdict.at)}")
         if place.approval:
             said = line(f"{who(place.approval.by)}, {place.signature}")
             sound = place.signature.startswith(SIGNED)
@@ -95,6 +97,12 @@ def _place(place: Place) -> list[str]:
         )
         lines.append(f"  next: {line(place.next.version)}: {line(waits)}")
     return lines
+
+
+def _verdict_of(event: Event) -> str:
+    red = event.event == "failed"
+    spent = "" if event.seconds is None else f" {'after' if red else 'in'} {took(event.seconds)}"
+    return paint(f"{event.event.upper() if red else event.event}{spent}", "red" if red else "green")
 
 
 def _answer(answers: str | None) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 from .. import view
 from ..config import Config
 from ..environments.places import Place, places
+from ..ledger.event import Event
 from ..project import Project
 from ..view import who
 from . import DAYS, ROWS, metrics
-from .history import Cell, Row, commit_of, rows
+from .history import Cell, Row, commit_of, older, rows
 from .metrics import Change, Figures, Spread
 from .stream import Stream, stream
 
@@ -29,6 +30,7 @@ class Board:
         head: the commit that is checked out.
         subject: the first line of its message.
         rows: the newest commits, newest first.
+        older: what was forced, rolled back and revoked in commits before those, newest first.
         places: the environments.
         stream: the value stream of the rows.
         place: where a change goes live, for the figures.
@@ -41,6 +43,7 @@ class Board:
     head: str
     subject: str
     rows: list[Row]
+    older: list[Event]
     places: list[Place]
     stream: Stream
     place: str
@@ -56,6 +59,7 @@ class Board:
             "environments": [place.told() for place in self.places],
             "stages": list(self.config.stages),
             "versions": [_row_told(row) for row in self.rows],
+            "older": [_older_told(event) for event in self.older],
             "stream": [asdict(step) for step in self.stream.steps],
             "metrics": {"environment": self.place, **self.figures.told()},
             "weeks": [week.told() for week in self.weeks],
@@ -73,6 +77,11 @@ def _row_told(row: Row) -> dict[str, Any]:
         "revoked": bool(row.revoked),
         "stages": {name: cell.told() for name, cell in row.cells.items()},
     }
+
+
+def _older_told(event: Event) -> dict[str, Any]:
+    names = ("version", "commit", "sha256", "stage", "event", "forced", "at", "by", "reason")
+    return {name: getattr(event, name) for name in names}
 
 
 def make(project: Project, count: int = ROWS, ask: bool = True) -> Board:
@@ -94,6 +103,7 @@ def make(project: Project, count: int = ROWS, ask: bool = True) -> Board:
             head,
             commit_of(ledger, head).subject,
             shown,
+            older(ledger, shown),
             places(project, head, ask),
             stream(shown, project.config.stages),
             place,
@@ -156,6 +166,14 @@ def signs(cell: Cell) -> str:
     )
 
 
+def summary(board: Board) -> str:
+    """Return how much was forced, rolled back and revoked before the rows; empty for nothing."""
+    kinds = {"forced": "forced", "rolled-back": "rolled back", "revoked": "revoked"}
+    found = [kinds["forced" if event.forced else event.event] for event in board.older]
+    told = [f"{found.count(kind)} {kind}" for kind in kinds.values() if kind in found]
+    return f"before these versions: {', '.join(told)}" if told else ""
+
+
 def text(board: Board) -> str:
     """Return the board for a terminal, as wide as that is."""
     wide = view.width()
@@ -179,6 +197,8 @@ def text(board: Board) -> str:
         lines.append(f"{view.cut(version, first):<{first}} {painted}".rstrip())
     legend = [f"{sign} {word}" for sign, word in SIGNS.items() if sign in used]
     lines += ["", view.paint("  ".join(legend), "faint")]
+    if board.older:
+        lines.append(view.paint(f"{summary(board)} (--html and --json name them)", "amber"))
     for place in board.places:
         if place.live:
             behind = f", {view.count(place.behind, 'commit')} behind" if place.behind else ""

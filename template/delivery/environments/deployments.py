@@ -12,6 +12,7 @@ from ..ledger import event
 from ..pipeline import gate, performance, promotion
 from ..project import Project
 from ..tables import BUILD
+from ..view import show
 from . import playbooks
 
 
@@ -97,8 +98,8 @@ def _put(
             code=made_by,
         )
     for said in dict.fromkeys(h["canary"] for h in hosts.values() if "canary" in h):
-        print(said)
-    print(f"{chosen.version} is live in {name}: {_url(hosts)}")
+        show(said)
+    show(f"{chosen.version} is live in {name}: {_url(hosts)}")
 
 
 def rollback(
@@ -134,7 +135,7 @@ def rollback(
         forced=bool(refusal),
         code=gate.code(project.git),
     )
-    print(f"{told['version']} is live in {name} again: {_url(hosts)}")
+    show(f"{told['version']} is live in {name} again: {_url(hosts)}")
 
 
 def _revoked(project: Project, name: str, wanted: str | None) -> str | None:
@@ -177,7 +178,7 @@ def stop(project: Project, names: list[str], remove: bool) -> None:
         project.config.stage_of(name)
         playbooks.stop(project.config, name, remove)
         gone = "gone, with its releases and its data" if remove else "stopped"
-        print(f"{name} is {gone}; python -m delivery deploy {name} starts it again")
+        show(f"{name} is {gone}; python -m delivery deploy {name} starts it again")
 
 
 def execute(project: Project, name: str, command: list[str]) -> int:

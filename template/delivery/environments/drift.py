@@ -9,13 +9,18 @@ from typing import Any
 
 from ..ledger.event import Event
 from ..project import Project
+from ..view import show, show_json
 from . import playbooks
 
 
-def verify(project: Project) -> bool:
+def verify(project: Project, as_json: bool) -> bool:
     """Ask every host of every environment what it runs; print it, and record what is drift.
 
     The same drift is recorded once, however often it is found.
+
+    Args:
+        project: the project.
+        as_json: print JSON instead: a list of hosts, each with ``asked`` and ``drift``.
 
     Returns:
         Whether every host could be asked, and runs what the ledger says.
@@ -24,7 +29,7 @@ def verify(project: Project) -> bool:
         DeliveryError: the hosts of an environment cannot be asked at all.
     """
     project.ledger.sync()
-    well = True
+    rows: list[dict[str, Any]] = []
     for name in project.config.environments:
         wanted, told = project.live(name), playbooks.look(project.config, name)
         with ThreadPoolExecutor(max_workers=16) as pool:
@@ -32,12 +37,24 @@ def verify(project: Project) -> bool:
         silent = {host: said["reason"] for host, said in told.items() if not said["ok"]}
         for host, difference in sorted(found.items()):
             what = f"cannot be asked: {silent[host]}" if host in silent else difference
-            print(f"{name}: {host} {what or f'runs {_says(wanted)}'}")
+            rows.append(
+                {
+                    "environment": name,
+                    "host": host,
+                    "version": wanted.version if wanted else None,
+                    "asked": host not in silent,
+                    "drift": bool(difference) and host not in silent,
+                    "says": what or f"runs {_says(wanted)}",
+                }
+            )
+            if not as_json:
+                show(f"{name}: {host} {rows[-1]['says']}")
         drift = {host: said for host, said in sorted(found.items()) if said and host not in silent}
         if drift:
             record(project, name, wanted, drift)
-        well = well and not drift and not silent
-    return well
+    if as_json:
+        show_json(rows)
+    return all(row["asked"] and not row["drift"] for row in rows)
 
 
 def compare(said: Mapping[str, Any], wanted: Event | None) -> str | None:

@@ -48,6 +48,7 @@ class Place:
         drift: the drift that was found there after the last deployment, if any.
         approval: the approval that what is live was deployed with, if there was one.
         signature: what there is to say of that approval's signature.
+        verdict: whether its stage passed or failed, the last time with what is live, if it ran.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Place:
     drift: Event | None = None
     approval: Event | None = None
     signature: str = ""
+    verdict: Event | None = None
 
     @property
     def good(self) -> bool:
@@ -83,6 +85,9 @@ class Place:
             "by": live.by if live else None,
             "forced": live.forced if live else False,
             "reason": live.reason if live else None,
+            "verdict": self.verdict.event if self.verdict else None,
+            "verdict_at": self.verdict.at if self.verdict else None,
+            "seconds": self.verdict.seconds if self.verdict else None,
             "url": live.url if live else None,
             "hosts": list(live.hosts) if live else [],
             "answers": self.answers,
@@ -114,7 +119,7 @@ def places(project: Project, head: str, ask: bool = True) -> list[Place]:
     for name in project.config.environments:
         stage, live = project.config.stage_of(name), project.live(name)
         last = project.ledger.events(event=("deployed", "drift"), stage=stage.name, newest=1)
-        approval = _approval(project, stage, live) if live else None
+        approval = _last(project, stage, live, "approved") if live else None
         found.append(
             Place(
                 name,
@@ -126,6 +131,7 @@ def places(project: Project, head: str, ask: bool = True) -> list[Place]:
                 last[0] if last and last[0].event == "drift" else None,
                 approval,
                 reader.says(approval) if approval else "",
+                _last(project, stage, live, "passed", "failed") if live else None,
             )
         )
     return found
@@ -138,17 +144,17 @@ def _answers(live: Event) -> str:
     return "yes" if said.get("sha256") == live.sha256 else f"as {said.get('version')}"
 
 
-def _approval(project: Project, stage: Stage, live: Event) -> Event | None:
-    """Return the last approval of what is live from before it was deployed."""
-    given = [
+def _last(project: Project, stage: Stage, live: Event, *kinds: str) -> Event | None:
+    """Return the last event of these kinds about what is live; of approvals from before that."""
+    found = [
         event
         for event in project.ledger.past(live.commit)
-        if event.event == "approved"
+        if event.event in kinds
         and event.stage == stage.name
         and event.sha256 == live.sha256
-        and event.when <= live.when
+        and (event.event != "approved" or event.when <= live.when)
     ]
-    return given[-1] if given else None
+    return found[-1] if found else None
 
 
 def _next(

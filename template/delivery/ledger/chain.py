@@ -12,9 +12,11 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import datetime
 
 from ..errors import DeliveryError, UsageError
 from ..git import Git
+from .event import moment
 
 REF = "refs/delivery/ledger"
 PATIENCE = 120.0  # seconds that writers may be in each other's way
@@ -82,8 +84,8 @@ class Chain:
         self._retry(attempt)
         return str(made)
 
-    def ahead(self, tip: str, path: str) -> str | None:
-        """Return the newest file of a chain if its path comes after ``path``, else None.
+    def ahead(self, tip: str, path: str) -> datetime | None:
+        """Return when the newest event of a chain happened if it comes after ``path``, else None.
 
         Raises:
             UsageError: the tree is not a ledger's.
@@ -95,11 +97,10 @@ class Chain:
         if not any(map(YEAR.fullmatch, names)):
             raise UsageError(no_ledger(REF))
         names += self.git.text("ls-tree", "--name-only", tip, *folders).splitlines()
-        newest = max(filter(DATED.fullmatch, names))
-        if newest <= path or path.startswith(f"{newest}/"):
-            return None
-        within = self.git.text("ls-tree", "-r", "--name-only", tip, newest).splitlines()
-        return max(within)
+        later = [name for name in filter(DATED.fullmatch, names) if name > path]
+        if whole := [name for name in later if "." not in name]:
+            later += self.git.text("ls-tree", "-r", "--name-only", tip, *whole).splitlines()
+        return max(filter(None, map(moment, later)), default=None)
 
     def share(self, by: str, made: str | None = None) -> None:
         """Bring the chain here and the remote's together; without a remote, do nothing.
@@ -167,6 +168,8 @@ class Chain:
         if theirs and new and not self.dated(theirs):
             self.git.ok("update-ref", "-d", self.seen)
             raise UsageError(no_ledger(f"{REF} of {self.remote}"))
+        if ours and new and not self.dated(ours):
+            raise UsageError(no_ledger(REF))
         if theirs and not (ours and self.git.ok("merge-base", "--is-ancestor", theirs, ours)):
             both = self._on_top(theirs, ours, by) if ours else theirs
             # The old value guards an event that another process appends meanwhile.

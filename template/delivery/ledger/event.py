@@ -174,6 +174,21 @@ def _typed(event: Event) -> bool:
     ) and all(isinstance(host, str) for host in event.hosts + event.system)
 
 
+def moment(path: str) -> datetime | None:
+    """Return when an event happened, by its file's path; None when that is no event's.
+
+    >>> moment("2026/01/05/10/3000000000.unit.passed.cccccccccccc.none.01234567.json").isoformat()
+    '2026-01-05T10:30:00+00:00'
+    >>> moment("2027/README")
+    """
+    found = PATH.fullmatch(path)
+    try:
+        digits = f"{found['day']}{found['time']}".replace("/", "") if found else ""
+        return datetime.strptime(digits, "%Y%m%d%H%M%S%f").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def now() -> str:
     """Return this moment as events tell it: ISO 8601, UTC, microseconds."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

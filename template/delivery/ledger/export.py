@@ -13,16 +13,18 @@ from pathlib import Path
 from ..artifact.wheel import Artifact
 from ..errors import DeliveryError, UsageError
 from ..project import Project
+from ..view import show, show_json
 from .chain import REF, Chain
 
 
-def export(project: Project, name: str | None, folder: Path | None) -> None:
+def export(project: Project, name: str | None, folder: Path | None, as_json: bool) -> None:
     """Print the bundle of one artifact, or write those of all into a folder.
 
     Args:
         project: the project.
         name: the artifact, see `Project.named`.
         folder: where to write every artifact's bundle, named for its wheel and its sha256.
+        as_json: print one list instead of lines: of the statements, or of the files' names.
 
     Raises:
         UsageError: neither or both were given.
@@ -31,19 +33,27 @@ def export(project: Project, name: str | None, folder: Path | None) -> None:
     if (name is None) == (folder is None):
         raise UsageError("export needs a VERSION, or --all FOLDER")
     if name is not None:
-        for line in bundle(project, project.named(name)):
-            print(line)
+        lines = list(bundle(project, project.named(name)))
+        if as_json:
+            show_json([json.loads(line) for line in lines])
+        else:
+            show("\n".join(lines))
     if folder is not None:
         built = project.ledger.events(event=("built",))
         known = {e.sha256: Artifact(str(e.wheel), "", str(e.sha256), e.commit) for e in built}
+        places = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for artifact in known.values():
                 place = folder / f"{artifact.wheel}.{artifact.sha256[:12]}.intoto.jsonl"
                 place.write_text("".join(f"{line}\n" for line in bundle(project, artifact)))
+                places.append(str(place))
         except OSError as error:
             raise DeliveryError(f"{folder} cannot be written: {error}") from None
-        print(f"{len(known)} bundles are in {folder}")
+        if as_json:
+            show_json(places)
+        else:
+            show(f"{len(places)} bundles are in {folder}")
 
 
 def bundle(project: Project, artifact: Artifact) -> Iterator[str]:
@@ -63,7 +73,7 @@ def bundle(project: Project, artifact: Artifact) -> Iterator[str]:
         if body is None:
             raise DeliveryError(f"{path} of the ledger is lost here: git fsck")
         try:
-            yield json.dumps(json.loads(body), ensure_ascii=False, separators=(",", ":"))
+            yield json.dumps(json.loads(body), separators=(",", ":"))
         except ValueError:
             continue
 

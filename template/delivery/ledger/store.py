@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from .chain import REF, SKEW, Chain, no_ledger
 from .event import EVENTS, Event, login
 from .listing import Entry, Listing
 from .objects import Object, Objects
+
+DATED = re.compile(rb"40000 \d{4}\0")  # in a tree of git's: a folder named by a year
 
 
 class Ledger:
@@ -94,10 +97,9 @@ class Ledger:
         return self._after(self.chain.tip(), event)
 
     def _after(self, tip: str | None, event: Event) -> str:
-        ahead = self.chain.ahead(tip, event.path()) if tip else None
-        if ahead is None:
+        newest = self.chain.ahead(tip, event.path()) if tip else None
+        if newest is None:
             return event.at
-        newest = datetime.strptime(ahead[:24], "%Y/%m/%d/%H/%M%S%f").replace(tzinfo=UTC)
         if (newest - event.when).total_seconds() > float(os.environ.get("DELIVERY_SKEW", SKEW)):
             raise UsageError(
                 f"this machine's clock says {event.when:%Y-%m-%d %H:%M:%S}, but the ledger has an"
@@ -184,9 +186,13 @@ class Ledger:
         tip = self._objects.one(REF)
         if tip is None:
             return None
-        if tip.kind != "commit":
-            raise UsageError(no_ledger(REF))
-        return tip.body.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
+        root = tip.body.split(b"\n", 1)[0].removeprefix(b"tree ").decode()
+        if root not in self._trees:
+            tree = self._objects.one(root) if tip.kind == "commit" else None
+            if tree is None or not DATED.search(tree.body):
+                raise UsageError(no_ledger(REF))
+            self._trees[root] = tree.body
+        return root
 
     def read(self, names: Iterable[Entry]) -> Iterator[Event]:
         """Yield the events of these files, in the same order; the ledger has to be held."""
@@ -199,6 +205,18 @@ class Ledger:
             for oid, found in zip(new, self._objects.read(new)):
                 self._events[oid] = Event.parse(found.body) if found else None
             yield from (event for oid in oids if (event := self._events[oid]))
+
+    def marked(self) -> Iterator[Event]:
+        """Yield what was forced, rolled back or revoked, newest first; it has to be held."""
+        assert self._objects
+        undone = ("rolled-back", "revoked")
+        entries = list(self.names(event=("deployed", "failed", *undone)))
+        for entry, found in zip(entries, self._objects.read(entry.oid for entry in entries)):
+            # Names do not tell what was forced, and few bodies do: most need no parsing.
+            if found and (entry.event in undone or b'"forced"' in found.body):
+                event = Event.parse(found.body)
+                if event and (entry.event in undone or event.forced):
+                    yield event
 
     def object(self, name: str) -> Object | None:
         """Return any object of the repository, None without it; the ledger has to be held."""

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..artifact import provenance
-from ..errors import DeliveryError, Refused
+from ..errors import DeliveryError, Refused, UsageError
 from ..project import Project
-from .chain import REF, Chain
+from ..view import show, show_json
+from .chain import REF, Chain, no_ledger
 from .event import PATH, Event
 from .export import files
 from .signature import FILE, Signers, intact
@@ -41,18 +42,19 @@ def verify(project: Project, as_json: bool) -> int:
     found, chain = Report(), project.ledger.chain
     if chain.remote:
         found.problems += _remote(chain, found.notes)
-    if chain.tip():
+    tip = chain.tip()
+    if tip:
+        if not chain.dated(tip):
+            raise UsageError(no_ledger(REF))
         found.problems += _history(chain)
         found.problems += _records(project, found)
         found.problems += _provenance(project, found.notes)
     if as_json:
-        print(json.dumps(vars(found), indent=2, ensure_ascii=False))
+        show_json(vars(found))
     else:
-        for line in found.problems:
-            print(line)
-        for line in found.notes:
-            print(f"NOTE: {line}")
-        print(f"{found.events} events: {len(found.problems) or 'no'} problems")
+        notes = (f"NOTE: {line}" for line in found.notes)
+        end = f"{found.events} events: {len(found.problems) or 'no'} problems"
+        show("\n".join([*found.problems, *notes, end]))
     return 1 if found.problems else 0
 
 

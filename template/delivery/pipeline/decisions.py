@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 
+from .. import view
 from ..artifact.wheel import Artifact
 from ..errors import Refused, UsageError
 from ..ledger import event, signature
@@ -49,7 +49,7 @@ def approve(
         raise Refused(f"an approval of {artifact.version} by {given.by} {flaw}")
     project.ledger.append(given)
     signed = "signed" if given.envelope else f"not signed; to sign: {signature.SETUP}"
-    print(
+    view.show(
         f"{artifact.version} is approved for {stage.environment}"
         f" until {end.astimezone():%Y-%m-%d %H:%M} by {given.by} ({signed})"
     )
@@ -64,11 +64,11 @@ def revoke(project: Project, name: str, reason: str | None) -> None:
     project.ledger.sync()
     artifact = project.named(name)
     project.ledger.append(_about(project, artifact, "revoked", EVERYWHERE, reason))
-    print(f"{artifact.version} is revoked: it goes nowhere any more")
+    view.show(f"{artifact.version} is revoked: it goes nowhere any more")
     for environment in project.config.environments:
         live = project.live(environment)
         if live and live.sha256 == artifact.sha256:
-            print(f"it is live in {environment}: python -m delivery rollback {environment}")
+            view.show(f"it is live in {environment}: python -m delivery rollback {environment}")
 
 
 def why(project: Project, name: str, environment: str | None, as_json: bool) -> int:
@@ -85,7 +85,8 @@ def why(project: Project, name: str, environment: str | None, as_json: bool) -> 
     """
     project.ledger.sync()
     artifact = project.named(name)
-    names = [environment] if environment else list(project.config.environments)
+    places = project.config.environments
+    names = [project.config.environment(environment)] if environment else list(places)
     if not names:
         raise UsageError("no stage in delivery.toml has an environment: nothing is deployed")
     told = []
@@ -105,9 +106,9 @@ def why(project: Project, name: str, environment: str | None, as_json: bool) -> 
         if not as_json:
             since = f"live since {live.when.astimezone():%Y-%m-%d %H:%M}" if live else ""
             lines = [said for _, said in held] or [since if here else "nothing holds it back"]
-            print(f"{artifact.version} in {where}: " + f"\n{' ' * 4}and ".join(lines))
+            view.show(f"{artifact.version} in {where}: " + f"\n{' ' * 4}and ".join(lines))
     if as_json:
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        view.show_json(told)
     return Refused.status if any(row["held"] for row in told) else 0
 
 
@@ -118,7 +119,8 @@ def _held(project: Project, stage: Stage, artifact: Artifact) -> list[tuple[str,
 def _asking(project: Project, environment: str | None) -> Stage:
     asking = [stage for stage in project.config.stages.values() if stage.approval]
     if environment:
-        asking = [s for s in asking if s == project.config.stage_of(environment)]
+        environment = project.config.environment(environment)
+        asking = [stage for stage in asking if stage.environment == environment]
     if len(asking) > 1:
         names = " or ".join(str(stage.environment) for stage in asking)
         raise UsageError(f"more than one environment asks for an approval: --environment {names}")

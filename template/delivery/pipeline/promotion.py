@@ -17,6 +17,7 @@ from ..artifact.wheel import Artifact
 from ..errors import DeliveryError
 from ..project import Project
 from ..tables import Stage
+from ..view import show
 from .gate import Case
 
 
@@ -55,7 +56,7 @@ def admit(project: Project, stage: Stage, artifact: Artifact, forced: bool) -> N
             _promote(project, project.config.stage_of(level), artifact, level, forced)
         said = _promote(project, stage, artifact, str(stage.environment), forced)
         if said:
-            print(said)
+            show(said)
 
 
 def _promote(

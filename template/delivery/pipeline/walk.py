@@ -82,7 +82,7 @@ def walk(project: Project, options: Options) -> bool:
     project.git.refuse_dirty()
     project.ledger.sync()
     commit = project.git.head()
-    print(view.title(project.config.name, commit, project.git.subject(commit)), flush=True)
+    view.show(view.title(project.config.name, commit, project.git.subject(commit)))
     jobs = options.jobs or (1 if options.strict else None)
 
     def passed(stage: Stage) -> Event | None:
@@ -100,12 +100,12 @@ def _arrived(project: Project) -> None:
     for name in reversed(project.config.environments):
         live = project.live(name)
         if live:
-            print(f"\n{live.version} is in {name}: {live.url}/")
+            view.show(f"\n{live.version} is in {name}: {live.url}/")
             return
     made = project.artifact()
     if made:
         wanted = f"{project.config.name}=={made.version}"
-        print(f"\npip install --extra-index-url {project.config.delivered.url} {wanted}")
+        view.show(f"\npip install --extra-index-url {project.config.delivered.url} {wanted}")
 
 
 def foretell(project: Project, options: Options) -> bool:
@@ -122,13 +122,13 @@ def foretell(project: Project, options: Options) -> bool:
     project.git.refuse_dirty()
     tools.check_environments(project.config.root, [stage.name for stage in stages])
     commit, artifact = project.git.head(), project.artifact()
-    print(view.title(project.config.name, commit, project.git.subject(commit)))
+    view.show(view.title(project.config.name, commit, project.git.subject(commit)))
     runs: list[str] = []
     for stage in stages:
         before = None if options.again else done(project, stage, commit)
         if before:
             note = f"before, {view.ago(before.at)}"
-            print(progress.row(stage, "passed", before.seconds or 0, note))
+            view.show(progress.row(stage, "passed", before.seconds or 0, note))
             continue
         sha256 = artifact.sha256 if artifact else None
         waits = [name for name in stage.needs if name in runs]
@@ -138,11 +138,11 @@ def foretell(project: Project, options: Options) -> bool:
             if not waits:
                 gate.check(project.config, project.ledger, stage, commit, sha256)
         except Refused as error:
-            print(f"  {stage.name:<{progress.WIDTH}} refused: {error}")
+            view.show(f"  {stage.name:<{progress.WIDTH}} refused: {error}")
             return False
         why = f"after {', '.join(waits)}, if its gate lets it" if waits else "its gate is open"
         reason = _because(_verdict(project, stage, commit), options.again)
-        print(f"  {stage.name:<{progress.WIDTH}} runs: {reason}; {why}")
+        view.show(f"  {stage.name:<{progress.WIDTH}} runs: {reason}; {why}")
         runs.append(stage.name)
     return True
 

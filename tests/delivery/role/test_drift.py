@@ -96,6 +96,13 @@ def test_a_host_with_another_release_or_none_that_runs_is_drift(
         assert "production: b runs 1.1, the ledger says 1.0\n" in ill.stdout
     assert kinds(root) == ["built", "deployed", "drift"]
 
+    told = json.loads(delivery(root, "-m", "delivery", "verify", "--hosts", "--json").stdout)
+    assert [(row["host"], row["version"], row["asked"], row["drift"]) for row in told] == [
+        ("a", "1.0", True, False),
+        ("b", "1.0", True, True),
+    ]
+    assert told[1]["says"] == "runs 1.1, the ledger says 1.0"
+
     hosts["a"].stop()
     ill = delivery(root, "-m", "delivery", "verify", "--hosts")
     assert "production: a is stopped, the ledger says 1.0\n" in ill.stdout

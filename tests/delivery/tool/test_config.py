@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from .conftest import Toy
         ("budget = 20", "budget = true", "budget cannot be True"),
         ('needs = ["lint", "unit"]', 'needs = ["publish"]', "no stage before it"),
         ('needs = ["lint", "unit"]', 'needs = ["build"]', "no stage before it"),
+        ('needs = ["lint", "unit"]', 'needs = [["lint"]]', "no stage before it"),
         ("tests = true", 'environment = "x"', "it has to need 'build'"),
         ("budget = 20", "budget = 20\napproval = 1", "approval cannot be 1"),
         ("budget = 20", "budget = 20\napproval = true", "a stage with an environment"),
@@ -50,6 +52,23 @@ def test_a_wrong_setting_is_named_with_its_place(toy: Toy, old: str, new: str, s
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.startswith("delivery: ") and done.stderr.count("\n") <= 2
+
+
+@pytest.mark.parametrize("text", ["", "project = 3", '[project]\nversion = "1"'])
+def test_a_project_without_a_name_is_told_so(toy: Toy, text: str) -> None:
+    toy.write("pyproject.toml", text)
+    done = toy.delivery("status")
+    assert done.returncode == 2
+    assert done.stderr == "delivery: pyproject.toml [project]: name is missing\n"
+
+
+def test_without_git_it_says_what_to_install(toy: Toy) -> None:
+    done = toy.delivery("status", env={**os.environ, "PATH": ""})
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "delivery: git is not installed: install it (apt-get install git)"
+    )
+    assert done.stderr.count("\n") == 1
 
 
 def test_without_a_repository_it_says_what_to_do(toy: Toy) -> None:

@@ -172,6 +172,25 @@ def test_why_is_status_0_when_nothing_holds(story: Story) -> None:
     assert done.stdout == f"{story.version} in production: nothing holds it back\n"
 
 
+def test_an_environment_may_be_named_by_its_beginning(story: Story) -> None:
+    done = story.toy.delivery("why", story.version, "prod")
+    assert done.stdout == f"{story.version} in production: nothing holds it back\n"
+    story.tell("revoked", "everywhere")
+    done = story.toy.delivery("deploy", "prod", story.version)
+    assert done.returncode == 3
+    assert "was revoked by" in done.stderr
+    done = story.toy.delivery("exec", "acc", "--", "sh", "-c", "echo $SERVICE_VERSION")
+    assert done.stdout == f"{story.version}\n"
+    done = story.toy.delivery("stop", "prod", "--remove")  # what destroys data
+    assert done.returncode == 2 and "no stage deploys to 'prod'" in done.stderr
+    more = '\n[stages.proof]\nneeds = ["load"]\nenvironment = "proof"\nbudget = 5\n'
+    story.toy.write("delivery.toml", (story.toy.root / "delivery.toml").read_text() + more)
+    for words in (("why", story.version, "pro"), ("deploy", "pro"), ("diff", "pro", "acc")):
+        done = story.toy.delivery(*words)
+        assert done.returncode == 2
+        assert done.stderr == "delivery: 'pro' is short for production and proof\n"
+
+
 def test_why_without_an_environment_or_an_artifact_says_so(toy: Toy, story: Story) -> None:
     done = toy.delivery("why", "9.9")
     assert (done.returncode, done.stdout) == (2, "")

@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from delivery.errors import UsageError
+from delivery.errors import DeliveryError, UsageError
 from delivery.git import Git
+from delivery.ledger import chain
 from delivery.ledger.chain import REF
 from delivery.ledger.event import PAYLOAD, Event, now
 from delivery.ledger.store import Ledger
@@ -104,13 +105,22 @@ def test_a_ledger_from_before_there_were_hours_is_read_and_goes_on(toy: Toy) -> 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_is_no_event_of_this_form_is_passed_over_and_kept(toy: Toy) -> None:
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "README",
+        "9027/README",
+        "9027/01/01/00/hello",
+        f"9027/01/01/99/{9 * '0'}1.unit.passed.{COMMIT[:12]}.none.01234567.json",
+    ],
+)
+def test_what_is_no_event_of_this_form_is_passed_over_and_kept(toy: Toy, odd: str) -> None:
     ledger = Ledger(Git(toy.root))
     newer = an_event().path()
     body = an_event().statement().replace("event:v1", "event:v9").encode()
-    ledger.chain.add(lambda _: {newer: body, "README": b"hello\n"}, "by hand", "Ada <ada@x>")
-    ledger.append(an_event())
-    assert len(ledger.events()) == 1
+    ledger.chain.add(lambda _: {newer: body, odd: b"hello\n"}, "by hand", "Ada <ada@x>")
+    written = [ledger.append(an_event()) for _ in range(2)]
+    assert ledger.events() == written and written[0].when < written[1].when
     assert newer in toy.git("ls-tree", "-r", "--name-only", REF).splitlines()
 
 
@@ -151,28 +161,50 @@ def test_writers_in_one_clone_lose_nothing(toy: Toy) -> None:
     assert len({e.reason for e in Ledger(Git(toy.root)).events()}) == 20
 
 
+WRITER = """\
+import sys
+from itertools import count
+from pathlib import Path
+from delivery.git import Git
+from delivery.ledger.event import Event, now
+from delivery.ledger.store import Ledger
+ledger = Ledger(Git(Path(sys.argv[1])), "origin")
+for number in count():
+    reason = f"{sys.argv[2]}.{number}"
+    ledger.append(Event("passed", "unit", sys.argv[3], now(), "Ada", "test", reason=reason))
+    print(reason, flush=True)
+"""
+
+
 def test_a_writer_killed_at_any_time_leaves_a_whole_ledger(toy: Toy) -> None:
-    script = (
-        "from pathlib import Path\nfrom delivery.git import Git\n"
-        "from delivery.ledger.store import Ledger\n"
-        "from delivery.ledger.event import Event, now\n"
-        f"ledger = Ledger(Git(Path({str(toy.root)!r})))\n"
-        f"while True: ledger.append(Event('passed', 'unit', '{COMMIT}', now(), 'Ada', 'test'))\n"
-    )
-    for wait in (0.25, 0.3, 0.37, 0.45):
+    first, second = clones(toy, 2)
+    # What runs on the server's side is not killed with it.
+    first.text("config", "remote.origin.receivepack", "setsid git-receive-pack")
+    reported: list[str] = []
+    for wait in (0.0, 0.03, 0.07, 0.11):
         writer = subprocess.Popen(
-            [sys.executable, "-c", script],
+            [sys.executable, "-c", WRITER, str(first.root), str(wait), COMMIT],
             env={**os.environ, "PYTHONPATH": str(TEMPLATE)},
+            stdout=subprocess.PIPE,
+            text=True,
             start_new_session=True,
         )
+        assert writer.stdout
+        said = writer.stdout.readline()  # that much is written, whatever comes
         time.sleep(wait)
         os.killpg(writer.pid, signal.SIGKILL)
-        writer.wait()
-    ledger = Ledger(Git(toy.root))
-    before = len(ledger.events())
-    toy.git("fsck", "--connectivity-only", "--strict")
-    ledger.append(an_event())
-    assert len(ledger.events()) == before + 1
+        reported += (said + writer.communicate()[0]).split()
+    assert len(reported) >= 4
+    for git in (second, first):  # what was reported is at the remote, not in the clone alone
+        ledger = Ledger(git, "origin")
+        ledger.sync()
+        git.text("fsck", "--connectivity-only", "--strict")
+        kept = [str(event.reason) for event in ledger.events()]
+        assert len(kept) == len(set(kept)) and set(reported) <= set(kept)
+        assert len(kept) <= len(reported) + 4  # one in each writer's hand
+        reported.append(f"after {git.root.name}")
+        ledger.append(an_event(reason=reported[-1]))
+        assert len(ledger.events()) == len(kept) + 1
 
 
 def test_the_lock_of_a_dead_writer_does_not_stop_the_next_one(toy: Toy) -> None:
@@ -183,6 +215,20 @@ def test_the_lock_of_a_dead_writer_does_not_stop_the_next_one(toy: Toy) -> None:
     os.utime(lock, (0, 0))
     ledger.append(an_event())
     assert len(ledger.events()) == 2
+
+
+def test_a_ref_that_keeps_changing_is_given_up_at_last(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain, "PATIENCE", 0.3)
+    ledger = Ledger(Git(toy.root))
+    ledger.append(an_event())
+    lock = Path(toy.root, ".git", REF + ".lock")
+    lock.touch()  # and its owner is alive
+    with pytest.raises(DeliveryError, match="ledger kept changing for 0.3 s: run this again"):
+        ledger.append(an_event())
+    lock.unlink()
+    assert len(ledger.events()) == 1
 
 
 def test_an_event_comes_after_all_that_is_known(toy: Toy) -> None:
@@ -208,10 +254,22 @@ def test_a_clock_far_behind_the_ledger_is_named_and_nothing_is_written(
 
 
 def test_a_ref_of_other_files_is_no_ledger(toy: Toy) -> None:
+    bare = Git(clones(toy, 1)[0].root.parent / "bare.git")
+    toy.git("remote", "add", "origin", str(bare.root))
     toy.git("update-ref", REF, "HEAD")
-    with pytest.raises(UsageError, match="is not a ledger"):
-        Ledger(Git(toy.root)).append(an_event())
+    for ask in (
+        lambda: Ledger(Git(toy.root)).append(an_event()),
+        Ledger(Git(toy.root)).events,
+        Ledger(Git(toy.root), "origin").sync,
+    ):
+        with pytest.raises(UsageError, match="is not a ledger"):
+            ask()
+    for command in ("status", "board", "log", "verify", "export --all x"):
+        done = toy.delivery(*command.split())
+        assert done.returncode == 2, command
+        assert "refs/delivery/ledger is not a ledger" in done.stderr, command
     assert toy.git("rev-parse", REF) == toy.git("rev-parse", "HEAD")
+    assert not bare.text("for-each-ref", REF)
 
 
 def test_branches_named_like_the_ledger_or_a_stage_mean_nothing(toy: Toy) -> None:

@@ -167,9 +167,20 @@ def test_the_next_walk_goes_on_at_the_red_stage(ready: Toy, tmp_path: Path) -> N
     flag.touch()
     assert ready.delivery("walk").returncode == 0
     assert ready.log() == ["lint passed", "unit failed", *GREEN[1:]]
+    logs = ready.root / ".delivery" / "logs" / ready.git("rev-parse", "HEAD")[:12]
+    assert "FileNotFoundError" in (logs / "unit.1.log").read_text()
+    assert "FileNotFoundError" not in (logs / "unit.2.log").read_text()
+    assert not (logs / "lint.2.log").exists()
 
 
-@pytest.mark.parametrize("unit", [UNIT.format(tests=0), ""], ids=["empty report", "no report"])
+SKIPPED = UNIT.format(tests=3).replace('skipped="0"', 'skipped="3"')
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [UNIT.format(tests=0), "", SKIPPED],
+    ids=["empty report", "no report", "all were skipped"],
+)
 def test_a_stage_that_ran_no_test_is_red(ready: Toy, unit: str) -> None:
     ready.commit(unit_py=unit)
     done = ready.delivery("walk")
@@ -260,7 +271,11 @@ def test_without_a_git_identity_the_ledger_names_the_login(
 
 
 def test_status_tells_what_has_passed_and_what_has_not(ready: Toy) -> None:
-    ready.delivery("run", "lint")
+    for name in ("lint", "unit"):
+        ready.git("branch", name)  # which means the stage all the same
+    assert ready.delivery("run", "lint").returncode == 0
+    assert len(ready.delivery("log", "lint").stdout.splitlines()) == 1
+    assert ready.delivery("log", "unit").stdout == ""
     lines = ready.delivery("status").stdout.splitlines()
     assert lines[0].startswith("toy, commit ")
     assert "passed" in lines[1] and lines[2].split() == ["unit", "not", "yet"]

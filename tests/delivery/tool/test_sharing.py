@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from delivery.board import serve
 from delivery.errors import DeliveryError, UsageError
 from delivery.git import Git
 from delivery.ledger.chain import REF
 from delivery.ledger.store import Ledger
+from delivery.project import Project
 
 from .conftest import TEMPLATE, Toy
 from .events import an_event, clones
@@ -96,6 +98,32 @@ def test_a_remote_out_of_reach_is_one_sentence_and_the_event_stays_here(toy: Toy
         Ledger(git, "origin").append(an_event())
     assert "\n" not in str(caught.value) and "does not appear to be a git" in str(caught.value)
     assert len(Ledger(git).events()) == 1
+
+
+def test_a_wall_screen_brings_a_shared_ledger_up_to_date(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DELIVERY_LEDGER_REMOTE", "origin")
+    monkeypatch.setattr(serve, "FRESH", 0.0)
+    first, second = clones(toy, 2)
+    commit = toy.git("rev-parse", "HEAD")
+    with serve.Screen(Project.find(first.root), 5, ("127.0.0.1", 0)) as screen:
+        for turn, wait in enumerate((serve.SYNC, 0.0, 0.0)):
+            monkeypatch.setattr(serve, "SYNC", wait)
+            Ledger(second, "origin").append(an_event(commit=commit, by=f"Turn {turn} <t@x>"))
+            assert f"by Turn {turn}" in screen.page().decode()
+        monkeypatch.setattr(serve, "SYNC", 60.0)
+        Ledger(second, "origin").append(an_event(commit=commit, by="Too Soon <s@x>"))
+        assert "by Too Soon" not in screen.page().decode()
+        monkeypatch.setattr(serve, "SYNC", 0.0)
+        bare = toy.root.parent / "bare.git"
+        bare.rename(bare.with_name("elsewhere.git"))
+        page = screen.page().decode()
+        assert "by Turn 2" in page
+        assert "; the shared ledger is out of reach: the ledger cannot be shared" in page
+        bare.with_name("elsewhere.git").rename(bare)
+        page = screen.page().decode()
+        assert "by Too Soon" in page and "out of reach" not in page
 
 
 @pytest.mark.parametrize("how", ["reset", "deleted", "other"])

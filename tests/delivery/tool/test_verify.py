@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,12 +167,31 @@ def test_a_bundle_has_all_that_happened_to_an_artifact_and_nothing_else(
     assert {"sha256": story.about["sha256"]} not in digests
 
 
+def test_a_bundle_says_the_same_on_a_plain_terminal_and_as_one_list(
+    story: Story, tmp_path: Path
+) -> None:
+    story.tell("failed", "load", reason="Größe → ∞")
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    plain.pop("PYTHONIOENCODING", None)  # tox sets it
+    done = story.toy.delivery("export", story.version, env=plain)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[-1]["predicate"]["reason"] == "Größe → ∞"
+    done = story.toy.delivery("export", story.version, "--json")
+    assert json.loads(done.stdout) == lines
+    done = story.toy.delivery("export", "--all", str(tmp_path), env=plain)
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("*.intoto.jsonl")
+    assert [json.loads(line) for line in path.read_text().splitlines()] == lines
+
+
 def test_every_artifact_gets_its_bundle(story: Story, tmp_path: Path) -> None:
     story.commit()
     done = story.toy.delivery("export", "--all", str(tmp_path / "bundles"))
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "bundles").iterdir())
     assert len(names) == 2
+    done = story.toy.delivery("export", "--all", str(tmp_path / "bundles"), "--json")
+    assert sorted(json.loads(done.stdout)) == [f"{tmp_path}/bundles/{name}" for name in names]
     assert f"toy-{story.version}.whl.{story.about['sha256'][:12]}.intoto.jsonl" in names
 
 
