@@ -70,16 +70,18 @@ def _put(
     stage = project.config.stage_of(name)
     made_by = gate.code(project.git)
     by, nested = event.author(project.git), os.environ.get("DELIVERY_STAGE") == stage.name
+    last = project.live(name)
+    # Who has it, and the ledger does not know, has it from an attempt that came to no end.
+    unfinished = last is not None and last.sha256 != chosen.sha256
     try:
         promotion.admit(project, stage, chosen, forced)
-        hosts = playbooks.deploy(project.config, project.git, name, chosen, by, bake)
+        hosts = playbooks.deploy(project.config, project.git, name, chosen, by, bake, unfinished)
     except DeliveryError as error:
         if not nested:  # the stage's own run records its failure
             project.record(
                 "failed", stage.name, chosen, environment=name, reason=str(error), forced=forced
             )
         raise
-    last = project.live(name)
     if (
         forced
         or last is None

@@ -19,7 +19,13 @@ from ..tools import ansible_playbook
 
 
 def deploy(
-    config: Config, git: Git, environment: str, wanted: Artifact, by: str, bake: bool = True
+    config: Config,
+    git: Git,
+    environment: str,
+    wanted: Artifact,
+    by: str,
+    bake: bool = True,
+    unfinished: bool = False,
 ) -> dict[str, Any]:
     """Make ``wanted`` live in an environment, on every host of its inventory or on none.
 
@@ -30,6 +36,7 @@ def deploy(
         wanted: the artifact; it has to be in the index that the environment takes it from.
         by: who does it; the hosts' journals keep it.
         bake: whether the canary is watched before the others follow.
+        unfinished: whether a host that has it already can only have it from a killed attempt.
 
     Returns:
         What each host said, by its name: ``changed``, ``url``, ``version``, ``seconds`` and more.
@@ -49,6 +56,7 @@ def deploy(
             "service_requirements": str(requirements),
             "service_by": by,
             "service_packages": list(config.system),
+            "service_unfinished": unfinished,
         }
         unwatched = {} if bake else {"service_bake_seconds": 0}
         return _play(config, environment, "deploy.yml", release | unwatched)

@@ -37,6 +37,8 @@ def lines(*runs: tuple[str, str, str]) -> list[str]:
         ([("deploy", v, "ok") for v in "123"] + [("rollback", "1", "ok")], "1", "231"),
         ([("deploy", v, "ok") for v in "121"] + [("rollback", "2", "ok")], "12", "12"),
         ([("deploy", v, "ok") for v in "12"] + [("rollback", "1", "failed")], "12", "12"),
+        ([("deploy", "1", "ok"), ("withdraw", "1", "ok")], "", "1"),
+        ([("deploy", "1", "ok"), ("withdraw", "1", "")], "1", "1"),
     ],
 )
 def test_journal_tells_who_was_live(

@@ -102,6 +102,8 @@ class Request:
             work: Result = self.stop(check)
         elif self.state == "absent" and self.version is None:
             work = self.vanish(check)
+        elif self.state == "undone" and not self.layout.root.is_dir():
+            work = {"changed": False}
         elif check:
             work = self.foretell(state)
         else:
@@ -147,8 +149,8 @@ class Request:
                 self.parameters["keep"],
                 self.parameters["migrate"],
             )
-            recovered = recover(host)
             before = self.journal.state().stack
+            recovered = recover(host)
             changed = self.bring(host)
             advanced = self.journal.state().stack != before
             pruned = release.prune(host)

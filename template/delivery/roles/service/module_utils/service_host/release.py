@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import install
+from . import install, traffic
 from .errors import Refused, sentence
 from .files import discard, read_json, write_json
 from .install import Artifact, installed
@@ -59,11 +59,22 @@ def go_back(host: Host, name: str, version: str | None) -> bool:
 
 
 def take_back(host: Host, name: str, version: str) -> bool:
-    """Undo the deploy of a version, where that is live and another was before it."""
+    """Undo the deploy of a version, where that is what brought the live one there."""
     state = host.journal.state()
-    if state.live is None or state.live.version != version or state.previous is None:
+    if state.live is None or state.live.version != version or state.last != "deploy":
         return False
+    if state.previous is None:
+        withdraw(host, state.live)
+        return True
     return go_back(host, name, None)
+
+
+def withdraw(host: Host, target: Entry) -> None:
+    """Take the traffic from the first release there was, for nobody was before it."""
+    run = host.journal.begin("withdraw", target, target.instance)
+    traffic.point(host.layout, None)
+    stop_others(host, "")
+    host.journal.end(run)
 
 
 def way_back(layout: Layout, state: State, name: str, version: str | None) -> Entry:
