@@ -110,3 +110,21 @@ def test_without_a_controller_a_host_is_rolled_back_over_plain_ssh(fleet: Fleet,
     assert fleet.service.live() == ["10.0", "10.1", "10.1"]
     lines = (host.disk / f"opt/{NAME}/journal.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["by"] == "root"
+
+
+def test_a_rollback_takes_who_went_by_hand_no_further(fleet: Fleet) -> None:
+    done = fleet.delivery("rollback", "production", "--reason", "by hand was right")
+    assert done.returncode == 0, done.stderr
+    assert "10.0 is live in production again" in done.stdout
+    assert fleet.service.live() == ["10.0"] * 3
+
+
+def test_who_cannot_go_back_keeps_all_where_they_are(fleet: Fleet, lab: Lab) -> None:
+    fleet.built("10.3")
+    done = fleet.delivery("deploy", "production", "10.3", "--force", "--reason", "next")
+    assert done.returncode == 0, done.stderr
+    lab["h4"].sh(f"rm -rf /opt/{NAME}/releases/10.0")
+    done = fleet.delivery("rollback", "production", "--reason", "prices are wrong")
+    assert done.returncode == 1
+    assert "h4: tiny-service 10.0, which was live before, is no longer installed" in done.stderr
+    assert fleet.service.live() == ["10.3"] * 3

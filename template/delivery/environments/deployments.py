@@ -119,7 +119,9 @@ def rollback(
     refusal = _revoked(project, name, wanted)
     if refusal and not force:
         raise Refused(refusal)
-    hosts = playbooks.rollback(project.config, name, version, event.author(project.git))
+    hosts = playbooks.rollback(
+        project.config, name, version, left.version if left else None, event.author(project.git)
+    )
     told = next(iter(hosts.values()))
     # The hosts know what they had before this ledger began.
     unknown = wheel.Artifact(project.config.name, told["version"], told["sha256"], told["commit"])

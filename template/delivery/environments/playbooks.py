@@ -62,13 +62,16 @@ def deploy(
         return _play(config, environment, "deploy.yml", release | unwatched)
 
 
-def rollback(config: Config, environment: str, version: str | None, by: str) -> dict[str, Any]:
-    """Make the release before the live one live again, or ``version``; return what each host said.
+def rollback(
+    config: Config, environment: str, version: str | None, left: str | None, by: str
+) -> dict[str, Any]:
+    """Make the release before ``left`` live again, or ``version``; return what each host said.
 
     Raises:
-        DeliveryError: there is no such release on a host, or it does not come up.
+        DeliveryError: there is no such release on a host, and none has moved; or it does not come
+            up.
     """
-    target = {"service_version": version} if version else {}
+    target = {"service_version": version} if version else {"service_left": left} if left else {}
     return _play(config, environment, "rollback.yml", {"service_by": by, **target})
 
 

@@ -84,3 +84,46 @@ def test_what_a_rollback_brought_is_not_undone(live: Site) -> None:
     assert live.told("previous")["version"] == "1.1"
     assert not live.told("undone", version="1.1")["advanced"]
     assert live.live() == "1.1"
+
+
+def stand(pair: tuple[Site, Site], *versions: tuple[str, ...]) -> None:
+    """Let versions be live on each of two hosts in turn."""
+    for site, own in zip(pair, versions, strict=True):
+        for version in own:
+            assert site.told("live", site.wheel(version))["version"] == version
+
+
+def test_a_host_that_cannot_go_back_keeps_all_where_they_are(pair: tuple[Site, Site]) -> None:
+    stand(pair, ("1.0", "1.1"), ("1.1",))
+    run = pair[0].rollback(service_left="1.1")
+    assert run.code
+    assert "1.1 is the first release there" in run.output
+    assert [site.live() for site in pair] == ["1.1", "1.1"]
+    run = pair[0].rollback(service_version="1.0")
+    assert run.code
+    assert "1.0 is none of the releases that were live in" in run.output
+    assert [site.live() for site in pair] == ["1.1", "1.1"]
+
+
+def test_a_host_that_went_back_by_hand_goes_where_the_others_go(pair: tuple[Site, Site]) -> None:
+    stand(pair, ("1.0", "1.1", "1.2"), ("1.0", "1.1", "1.2"))
+    assert pair[0].told("previous")["version"] == "1.1"
+    run = pair[0].rollback()
+    assert run.code
+    assert "The hosts would go back to different releases (1.0, 1.1), so name one" in run.output
+    assert [site.live() for site in pair] == ["1.1", "1.2"]
+    run = pair[0].rollback(service_left="1.2")
+    assert run.code == 0, run.output
+    assert [site.live() for site in pair] == ["1.1", "1.1"]
+    # The ledger may not know of it: each goes by its own journal.
+    run = pair[0].rollback(service_left="1.2")
+    assert run.code == 0, run.output
+    assert [site.live() for site in pair] == ["1.0", "1.0"]
+
+
+def test_a_host_without_the_release_of_the_others_refuses_for_all(pair: tuple[Site, Site]) -> None:
+    stand(pair, ("1.0", "1.2"), ("1.1", "1.3"))
+    run = pair[0].rollback(service_left="1.2")
+    assert run.code
+    assert "1.0, which the others would go back to, was never live here" in run.output
+    assert [site.live() for site in pair] == ["1.2", "1.3"]

@@ -184,6 +184,7 @@ class Request:
         """Say what would change."""
         self.foundation.check()
         stack, there = state.stack, set(release.complete(self.layout))
+        goal: str | None = None
         if self.artifact:
             installed(self.layout, self.artifact)
             there.add(self.artifact.version)
@@ -191,9 +192,10 @@ class Request:
                 stack = ended(stack, "deploy", self.target())
         elif self.state == "absent":
             there.discard(str(self.version))
-        elif self.state == "previous":
+        elif self.state == "previous" and not self.gone_back(state):
             target = release.way_back(self.layout, state, self.name, self.version)
             stack = ended(stack, "rollback", target)
+            goal = target.version
         before, after = self.picture(), drawn(stack, there)
         missing = self.foundation.missing()
         missing += byhand.missing(self.layout.root, self.parameters)
@@ -205,7 +207,13 @@ class Request:
             "after": after,
             "stack": missing,
             "diffs": self.foundation.diffs(),
+            "goal": goal,
         }
+
+    def gone_back(self, state: State) -> bool:
+        """Tell whether a plain rollback has nothing to do here: what it is to leave is not live."""
+        left = self.parameters["left"]
+        return bool(self.version is None and left and state.live and state.live.version != left)
 
     def told(self) -> Result:
         """Say what is live now."""
@@ -217,6 +225,7 @@ class Request:
             "url": self.parameters["url"],
             "version": state.live.version if state.live else None,
             "sha256": state.live.sha256 if state.live else None,
+            "goal": state.live.version if state.live else None,
             "commit": marker.get("commit"),
             "system": marker.get("system", []),
             "previous": state.previous.version if state.previous else None,
