@@ -24,7 +24,7 @@ class Printer:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
-        self.check_mode = False
+        self.check_mode: bool = params.pop("check", False)
 
     def exit_json(self, **result: Any) -> None:
         """Print a result."""

@@ -171,6 +171,7 @@ class Site:
             "packages": [],
             "environment": "{}",
             "by": "ada",
+            "left": None,
             "address": "127.0.0.1",
             "port": self.port,
             "tls": "none",

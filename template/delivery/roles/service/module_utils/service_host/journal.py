@@ -55,6 +55,11 @@ class State:
         """The instance that a rollback goes to."""
         return self.stack[-2] if len(self.stack) > 1 else None
 
+    def after(self, action: str, target: Entry) -> State:
+        """Return what the journal would say after an action that goes well."""
+        versions = tuple(v for v in self.versions if v != target.version)
+        return State(ended(self.stack, action, target), None, (*versions, target.version), action)
+
     def find(self, version: str) -> Entry | None:
         """Return the last instance of a version among those that were live before."""
         return next((e for e in reversed(self.stack) if e.version == version), None)

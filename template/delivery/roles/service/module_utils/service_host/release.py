@@ -138,16 +138,16 @@ def remove(host: Host, version: str) -> bool:
     return True
 
 
-def prunable(host: Host) -> list[str]:
+def prunable(host: Host, state: State) -> list[str]:
     """Return the installed versions that may go: never the live or the previous one."""
-    state = host.journal.state()
     kept = {entry.version for entry in state.stack[-2:]} | set(state.versions[-host.keep :])
     return [v for v in state.versions if v not in kept and host.layout.release(v).exists()]
 
 
 def prune(host: Host) -> list[str]:
     """Take away the releases that are too many, with their instances and logs."""
-    layout, state, old = host.layout, host.journal.state(), prunable(host)
+    layout, state = host.layout, host.journal.state()
+    old = prunable(host, state)
     for version in old:
         discard(layout.release(version), COMPLETE)
     for path in layout.instances.glob("*.json"):
