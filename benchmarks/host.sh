@@ -8,11 +8,15 @@ root=/opt/$name instance=$(echo "$sha256" | cut -c 1-12)
 release=$root/releases/$version socket=$root/run/$instance.sock
 
 echo "$sha256  $wheel" | sha256sum --check --quiet
-python3 -m venv "$release"
+# The same installer as the role's, with as private a cache.
+uv=$root/tools/current/bin/uv
+export UV_DEFAULT_INDEX="$index" UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never UV_CACHE_DIR="$release/cache"
+"$uv" venv --quiet --no-project --allow-existing "$release"
 echo "$name @ file://$wheel --hash=sha256:$sha256" >"$release/app.txt"
-export PIP_INDEX_URL="$index" PIP_TRUSTED_HOST="$(echo "$index" | cut -d / -f 3 | cut -d : -f 1)"
-"$release/bin/python" -m pip install --quiet --no-deps --require-hashes -r "$requirements" -r "$release/app.txt"
-"$release/bin/python" -m pip check >/dev/null
+"$uv" pip install --quiet --compile-bytecode --python "$release/bin/python" \
+  --no-deps --require-hashes -r "$requirements" -r "$release/app.txt"
+"$uv" pip check --quiet --python "$release/bin/python"
+rm -r "$UV_CACHE_DIR"
 printf '{"version": "%s", "sha256": "%s", "commit": ""}' "$version" "$sha256" >"$release/release.json"
 printf '{"command": ["%s/bin/python", "%s/bin/%s", "--bind", "unix:%s"], "environment": {}}' \
   "$release" "$release" "$name" "$socket" >"$root/instances/$instance.json"

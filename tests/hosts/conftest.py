@@ -54,6 +54,7 @@ class Service:
     variables: dict[str, object] = field(default_factory=dict)
     differences: dict[str, dict[str, object]] = field(default_factory=dict)
     groups: dict[str, object] = field(default_factory=dict)
+    delivery: Path = DELIVERY
 
     @property
     def hosts(self) -> list[Host]:
@@ -89,7 +90,14 @@ class Service:
         )
         wanted = {"service_name": NAME, "service_by": "ada", **variables}
         ansible = str(Path(sys.executable).with_name("ansible-playbook"))
-        words = [ansible, "-i", str(inventory), str(DELIVERY / playbook), "-e", json.dumps(wanted)]
+        words = [
+            ansible,
+            "-i",
+            str(inventory),
+            str(self.delivery / playbook),
+            "-e",
+            json.dumps(wanted),
+        ]
         return [*words, *options]
 
     def start(self, playbook: str, *options: str, **variables: object) -> subprocess.Popen[str]:
@@ -97,7 +105,7 @@ class Service:
         result = self.work / "result.json"
         result.unlink(missing_ok=True)
         environment = {
-            "ANSIBLE_CONFIG": str(DELIVERY / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(self.delivery / "ansible.cfg"),
             "ANSIBLE_LOCAL_TEMP": str(self.work / "ansible"),
             "DELIVERY_RESULT": str(result),
         }

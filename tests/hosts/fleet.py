@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,17 +51,45 @@ class Fleet:
         """Run git."""
         subprocess.run(["git", *AS, *words], cwd=self.root, check=True, capture_output=True)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What python -m delivery is told."""
+        return {"DELIVERY_BY": "ada", "ANSIBLE_LOCAL_TEMP": str(self.service.work / "tmp")}
+
     def delivery(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run python -m delivery where the hosts can be reached."""
         command = [sys.executable, "-m", "delivery", *words]
-        environment = {"DELIVERY_BY": "ada", "ANSIBLE_LOCAL_TEMP": str(self.service.work / "tmp")}
         return self.service.lab.run(
-            command, environment, cwd=self.root, capture_output=True, timeout=400
+            command, self.environment, cwd=self.root, capture_output=True, timeout=400
         )
 
-    def built(self, version: str) -> None:
+    @contextlib.contextmanager
+    def begun(self, *words: str) -> Iterator[None]:
+        """Run python -m delivery during a block, and kill it with all its children in the end."""
+        command = [sys.executable, "-m", "delivery", *words]
+        null = subprocess.DEVNULL
+        running = self.service.lab.start(
+            command, self.environment, cwd=self.root, stdout=null, stderr=null
+        )
+        try:
+            yield
+        finally:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+
+    def inventory(self, **variables: object) -> None:
+        """Write the inventory of production; for once with some more variables."""
+        path = self.root / "delivery/inventories/production/hosts.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        usual = self.service.variables
+        self.service.variables = usual | variables
+        self.service.command("deploy.yml")
+        self.service.variables = usual
+        shutil.copy(self.service.work / "hosts.json", path)
+
+    def built(self, version: str, fault: str = "") -> None:
         """Put a release into the index and the ledger, as the stages before production do."""
-        path = self.service.wheel(version).path
+        path = self.service.wheel(version, fault).path
         Folder(self.index).publish(NAME, path)
         self.git("commit", "--quiet", "--allow-empty", f"--message={version}")
         project = Project.find(self.root)
@@ -75,10 +107,7 @@ def founded(service: Service, *versions: str) -> Fleet:
     shutil.copy(REQUIREMENTS, made.root / "requirements/prod.txt")
     (made.root / "pyproject.toml").write_text(PYPROJECT)
     (made.root / "delivery.toml").write_text(PIPELINE.format(index=made.index, remote=""))
-    inventory = made.root / "delivery/inventories/production/hosts.json"
-    inventory.parent.mkdir(parents=True)
-    service.command("deploy.yml")
-    shutil.copy(work / "hosts.json", inventory)
+    made.inventory()
     made.git("init", "--quiet", "--initial-branch=main")
     made.git("add", "--all")
     for version in versions:

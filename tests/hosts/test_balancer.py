@@ -132,6 +132,7 @@ def test_a_canary_that_is_taken_back_costs_no_request(balanced: Balanced) -> Non
     assert "requests were answered within 1 s, h3 and h4" in runs["h2"].host["reason"]
     assert service.live() == before
     assert count["failed"] == 0, count
+    assert count["sent"] >= 200, count
 
 
 def test_a_rollback_takes_all_hosts_at_once_and_drains_none(balanced: Balanced) -> None:
@@ -163,3 +164,4 @@ def test_a_host_that_boots_anew_is_missed_by_nobody(balanced: Balanced) -> None:
     wait(lambda: set(balanced.states().values()) == {"UP"})
     assert service.live() == before
     assert count["failed"] == 0, count
+    assert count["sent"] >= 200, count

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.delivery.role.conftest import wait
 from tests.delivery.role.wheels import NAME
 
 from .conftest import Service
@@ -37,6 +38,22 @@ def test_a_rollback_goes_back_everywhere(fleet: Fleet) -> None:
     assert fleet.service.live() == ["10.0"] * 3
     again = fleet.delivery("deploy", "production", "10.1", "--force", "--reason", "they are right")
     assert again.returncode == 0, again.stderr
+
+
+def test_an_attempt_killed_in_its_bake_goes_back_when_the_next_one_fails(fleet: Fleet) -> None:
+    service, before = fleet.service, fleet.service.live()
+    told = {"service_batches": [1, "100%"], "service_bake_seconds": 60}
+    fleet.inventory(**told)
+    fleet.built("10.2", "sick where told")
+    with fleet.begun("deploy", "production", "10.2", "--force", "--reason", "try"):
+        wait(lambda: service.live() == ["10.2", *before[1:]], 120)
+    service.differences = {"h3": {"service_environment": {"TINY_SICK": "yes"}}}
+    fleet.inventory(**told | {"service_bake_seconds": 1})
+    done = fleet.delivery("deploy", "production", "10.2", "--force", "--reason", "again")
+    service.differences = {}
+    fleet.inventory()
+    assert done.returncode == 1 and "h3: " in done.stderr, done.stderr
+    assert service.live() == before, done.stderr
 
 
 @pytest.fixture
@@ -93,3 +110,10 @@ def test_without_a_controller_a_host_is_rolled_back_over_plain_ssh(fleet: Fleet,
     assert fleet.service.live() == ["10.0", "10.1", "10.1"]
     lines = (host.disk / f"opt/{NAME}/journal.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["by"] == "root"
+
+
+def test_a_host_that_joined_later_keeps_all_where_they_are(fleet: Fleet) -> None:
+    done = fleet.delivery("rollback", "production", "--reason", "prices are wrong")
+    assert done.returncode == 1
+    assert f"h4: {NAME} has nothing to go back to in /opt/{NAME}: 10.1 is the" in done.stderr
+    assert fleet.service.live() == ["10.0", "10.1", "10.1"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.delivery.role.conftest import ROLE
+from tests.delivery.role.conftest import DELIVERY, ROLE, wait
 from tests.delivery.role.wheels import NAME
 
 from .conftest import Service
@@ -101,6 +101,51 @@ def test_a_dead_instance_is_started_again(one: Service) -> None:
         f"until systemctl is-active --quiet {unit} && [ $({show}) != {before} ]; do sleep .1; done"
     )
     one.live()
+
+
+def test_an_instance_that_is_not_well_is_not_up(one: Service) -> None:
+    host = one.hosts[0]
+    assert one.deploy(one.wheel("3.4", "sick where told"))["h1"].ok
+    (unit,) = instances(host)
+    path = f"{ROOT}/instances/{unit.partition('@')[2].removesuffix('.service')}.json"
+    sick = '"environment": {"TINY_SICK": "yes"}'
+    host.sh(f"cp --preserve {path} /root/kept; sed -i 's/\"environment\": {{}}/{sick}/' {path}")
+    host.sh(f"systemctl restart --no-block {unit}")
+    state = f"systemctl is-active {unit}"
+    wait(lambda: host.sh(state, check=False) == "activating")
+    host.sh("sleep 5")
+    assert host.sh(state, check=False) == "activating"
+    host.sh(f"mv /root/kept {path}; systemctl restart {unit}")
+    assert host.sh(state) == "active"
+
+
+@pytest.fixture
+def other_tools(one: Service, tmp_path: Path) -> Iterator[None]:
+    """A role whose tools are others, as far as their lock tells."""
+    one.delivery = tmp_path / "delivery"
+    shutil.copytree(DELIVERY, one.delivery, ignore=shutil.ignore_patterns("inventories"))
+    with (one.delivery / "roles/service/files/caddy.txt").open("a") as lock:
+        lock.write("# Another build.\n")
+    yield
+    one.delivery = DELIVERY
+
+
+def test_other_tools_take_over_and_the_old_ones_go(one: Service, other_tools: None) -> None:
+    host, what = one.hosts[0], one.wheel("5.1")
+    one.delivery, others = DELIVERY, one.delivery
+    assert one.deploy(what)["h1"].ok
+    before = host.sh(f"readlink {ROOT}/tools/current")
+    one.delivery = others
+    with one.load(host) as count:
+        run = one.deploy(what)["h1"]
+    assert run.ok and run.host["changed"], run.output
+    now = host.sh(f"readlink {ROOT}/tools/current")
+    assert now != before
+    assert host.sh(f"ls {ROOT}/tools").split() == sorted([now, "current"])
+    front = host.sh(f"systemctl show --property=MainPID --value {NAME}-front")
+    assert host.sh(f"readlink /proc/{front}/exe").startswith(f"{ROOT}/tools/{now}/")
+    assert count["failed"] == 0, count
+    assert not one.deploy(what)["h1"].host["changed"]
 
 
 def test_a_release_has_the_python_that_the_inventory_names(one: Service) -> None:
@@ -221,8 +266,9 @@ def test_a_secret_is_in_no_output_and_in_no_list_of_processes(one: Service, vaul
         (f"/etc/systemd/system/{NAME}-front.service", "s/^TimeoutStopSec=.*/TimeoutStopSec=1/"),
         (f"{ROOT}/Caddyfile", "s/try_duration .*/try_duration 4s/"),
         (f"/etc/systemd/system/{NAME}@.service", "s/^RestartSec=.*/RestartSec=9/"),
+        (f"/etc/systemd/system/{NAME}-front.socket", "s/^Backlog=.*/Backlog=64/"),
     ],
-    ids=["front", "Caddyfile", "instance"],
+    ids=["front", "Caddyfile", "instance", "port"],
 )
 def test_an_edited_file_is_put_right_and_costs_no_request(
     one: Service, path: str, edit: str
@@ -237,6 +283,21 @@ def test_an_edited_file_is_put_right_and_costs_no_request(
     assert run.ok and run.host["changed"], run.output
     assert host.sh(f"cat {path}") == before
     assert count["failed"] == 0, count
+
+
+def test_a_unit_that_systemd_knows_otherwise_is_read_again(one: Service) -> None:
+    host, what = one.hosts[0], one.wheel("5.0")
+    one.deploy(what)
+    path = f"/etc/systemd/system/{NAME}@.service"
+    # As a run leaves it that is killed when it has written the file.
+    host.sh(f"sed -i 's/^RestartSec=1$/RestartSec=9/' {path} && systemctl daemon-reload")
+    host.sh(f"sed -i 's/^RestartSec=9$/RestartSec=1/' {path}")
+    assert one.deploy(what, "--check")["h1"].host["changed"]
+    run = one.deploy(what)["h1"]
+    assert run.ok and run.host["changed"], run.output
+    told = host.sh(f"systemctl show --property=RestartUSec --value {instances(host)[0]}")
+    assert told == "1s"
+    assert not one.deploy(what)["h1"].host["changed"]
 
 
 def test_a_front_that_is_restarted_by_hand_costs_no_request(one: Service) -> None:
@@ -263,6 +324,19 @@ def test_a_service_that_is_taken_away_leaves_nothing(bare: Service) -> None:
     assert host.sh("systemctl is-system-running") == "running"
     run = bare.gone()["h5"]
     assert run.ok and not run.host["changed"], run.output
+
+
+def test_a_user_who_was_there_before_stays(bare: Service) -> None:
+    host = bare.hosts[0]
+    users = host.sh("cat /etc/passwd /etc/group")
+    bare.variables = {"service_root": "/srv/tiny", "service_user": "www-data"}
+    assert bare.deploy(bare.wheel("1.0"))["h5"].ok
+    assert bare.live() == ["1.0"]
+    rows = host.sh("ps -eo user:32,args").splitlines()
+    assert {row.split()[0] for row in rows if "/srv/tiny/releases/" in row} == {"www-data"}
+    assert bare.gone()["h5"].ok
+    assert not Path(f"{host.disk}/srv/tiny").exists()
+    assert host.sh("cat /etc/passwd /etc/group") == users
 
 
 def test_a_port_that_somebody_else_has_is_refused(bare: Service) -> None:

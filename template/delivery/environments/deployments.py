@@ -71,16 +71,18 @@ def _put(
     stage = project.config.stage_of(name)
     made_by = gate.code(project.git)
     by, nested = event.author(project.git), os.environ.get("DELIVERY_STAGE") == stage.name
+    last = project.live(name)
+    # Who has it, and the ledger does not know, has it from an attempt that came to no end.
+    unfinished = last is not None and last.sha256 != chosen.sha256
     try:
         promotion.admit(project, stage, chosen, forced)
-        hosts = playbooks.deploy(project.config, project.git, name, chosen, by, bake)
+        hosts = playbooks.deploy(project.config, project.git, name, chosen, by, bake, unfinished)
     except DeliveryError as error:
         if not nested:  # the stage's own run records its failure
             project.record(
                 "failed", stage.name, chosen, environment=name, reason=str(error), forced=forced
             )
         raise
-    last = project.live(name)
     if (
         forced
         or last is None
@@ -118,7 +120,9 @@ def rollback(
     refusal = _revoked(project, name, wanted)
     if refusal and not force:
         raise Refused(refusal)
-    hosts = playbooks.rollback(project.config, name, version, event.author(project.git))
+    hosts = playbooks.rollback(
+        project.config, name, version, left.version if left else None, event.author(project.git)
+    )
     told = next(iter(hosts.values()))
     # The hosts know what they had before this ledger began.
     unknown = wheel.Artifact(project.config.name, told["version"], told["sha256"], told["commit"])

@@ -19,7 +19,13 @@ from ..tools import ansible_playbook
 
 
 def deploy(
-    config: Config, git: Git, environment: str, wanted: Artifact, by: str, bake: bool = True
+    config: Config,
+    git: Git,
+    environment: str,
+    wanted: Artifact,
+    by: str,
+    bake: bool = True,
+    unfinished: bool = False,
 ) -> dict[str, Any]:
     """Make ``wanted`` live in an environment, on every host of its inventory or on none.
 
@@ -30,6 +36,7 @@ def deploy(
         wanted: the artifact; it has to be in the index that the environment takes it from.
         by: who does it; the hosts' journals keep it.
         bake: whether the canary is watched before the others follow.
+        unfinished: whether a host that has it already can only have it from a killed attempt.
 
     Returns:
         What each host said, by its name: ``changed``, ``url``, ``version``, ``seconds`` and more.
@@ -49,18 +56,22 @@ def deploy(
             "service_requirements": str(requirements),
             "service_by": by,
             "service_packages": list(config.system),
+            "service_unfinished": unfinished,
         }
         unwatched = {} if bake else {"service_bake_seconds": 0}
         return _play(config, environment, "deploy.yml", release | unwatched)
 
 
-def rollback(config: Config, environment: str, version: str | None, by: str) -> dict[str, Any]:
-    """Make the release before the live one live again, or ``version``; return what each host said.
+def rollback(
+    config: Config, environment: str, version: str | None, left: str | None, by: str
+) -> dict[str, Any]:
+    """Make the release before ``left`` live again, or ``version``; return what each host said.
 
     Raises:
-        DeliveryError: there is no such release on a host, or it does not come up.
+        DeliveryError: there is no such release on a host, and none has moved; or it does not come
+            up.
     """
-    target = {"service_version": version} if version else {}
+    target = {"service_version": version} if version else {"service_left": left} if left else {}
     return _play(config, environment, "rollback.yml", {"service_by": by, **target})
 
 

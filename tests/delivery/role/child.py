@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Self
 
 sys.path.insert(0, sys.argv[1])
 
-from service_host import api, install, rollout
+from service_host import api, install, journal, lock, rollout
 
 
 def die(_rollout: rollout.Rollout) -> None:
@@ -24,7 +26,7 @@ class Printer:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
-        self.check_mode = False
+        self.check_mode: bool = params.pop("check", False)
 
     def exit_json(self, **result: Any) -> None:
         """Print a result."""
@@ -35,6 +37,22 @@ class Printer:
         print(json.dumps({"failed": True, "msg": msg, **result}))
 
 
+def off_by(difference: timedelta) -> None:
+    """Let the clock of the host be wrong."""
+    right = time.time
+
+    class Wrong(datetime):
+        """What the clock says."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + difference
+
+    for module in (journal, lock):
+        vars(module)["datetime"] = Wrong
+    time.time = lambda: right() + difference.total_seconds()
+
+
 def main() -> None:
     """Read parameters, do the work."""
     if sys.argv[2]:
@@ -43,7 +61,9 @@ def main() -> None:
         rollout.STEPS = (*rollout.STEPS[:place], step, *rollout.STEPS[place:])
     if sys.argv[3]:
         install.find_uv = lambda: None if sys.argv[3] == "-" else sys.argv[3]
-    api.answer(Printer(json.load(sys.stdin)))
+    parameters = json.load(sys.stdin)
+    off_by(timedelta(days=parameters.pop("days", 0)))
+    api.answer(Printer(parameters))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ TOOLS = "\n".join(
 ANSIBLES = jinja2.Environment(keep_trailing_newline=True, trim_blocks=True)
 # What the tasks of supervisor tell the templates.
 HERE = {"service_front_folder": "run", "service_front_handle": 0, "service_tls": "none"}
+HERE |= {"service_drain_seconds": 30}
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,7 @@ class Site:
             "packages": [],
             "environment": "{}",
             "by": "ada",
+            "left": None,
             "address": "127.0.0.1",
             "port": self.port,
             "tls": "none",

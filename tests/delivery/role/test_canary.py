@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,3 +136,30 @@ def test_a_release_that_died_meanwhile_is_a_problem(
     monkeypatch.setattr(requests, "sample", lambda _: next(samples))
     told = requests.watch(Layout(shared.root), 0.0)
     assert told == {"problem": "its process died and was started again"}
+
+
+def test_a_release_that_is_down_when_the_watch_begins_is_a_problem(tmp_path: Path) -> None:
+    told = requests.watch(Layout(tmp_path), 0.0)
+    assert told["problem"].startswith("/metrics gives no answer (")
+
+
+def test_a_release_that_hangs_when_the_watch_begins_is_a_problem(
+    shared: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "TIMEOUT", 0.3)
+    pids = [p.pid for p in shared.processes() if "/releases/" in p.arguments[0]]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        told = requests.watch(Layout(shared.root), 0.0)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    assert told == {"problem": "/metrics gives no answer (timed out)"}
+
+
+def test_a_release_that_has_no_metrics_is_unknown(
+    shared: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "ask", lambda *_: (404, b""))
+    assert requests.watch(Layout(shared.root), 0.0) == {"unknown": "/metrics answers 404"}

@@ -230,6 +230,15 @@ def test_root_too_long_for_sockets_is_refused(site: Site) -> None:
     assert "choose a path that is 14 bytes shorter" in run.host["reason"]
 
 
+@pytest.mark.parametrize("folder", ["/home/parcels", "/var/tmp/parcels"])
+def test_root_that_units_cannot_see_is_refused(site: Site, folder: str) -> None:
+    told = site.told("live", site.wheel("1.0"), init="systemd", root=folder)
+    assert told["reason"] == (
+        f"service_root {folder} is in {folder.removesuffix('/parcels')}, which the units of the"
+        " service cannot see: choose one elsewhere, like /opt/tiny-service."
+    )
+
+
 def test_stopped_service_comes_back_with_the_live_release_only(live: Site) -> None:
     assert live.told("live", live.wheel("1.1"))["changed"]
     run = live.play("deploy.yml", service_state="stopped")

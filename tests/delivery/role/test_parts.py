@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import jinja2
 import pytest
+import yaml
 from service_host import files, journal, layout, traffic
 from service_host.errors import Refused
 from service_host.journal import Entry
+
+from .conftest import ROLE
 
 
 def lines(*runs: tuple[str, str, str]) -> list[str]:
@@ -37,6 +42,8 @@ def lines(*runs: tuple[str, str, str]) -> list[str]:
         ([("deploy", v, "ok") for v in "123"] + [("rollback", "1", "ok")], "1", "231"),
         ([("deploy", v, "ok") for v in "121"] + [("rollback", "2", "ok")], "12", "12"),
         ([("deploy", v, "ok") for v in "12"] + [("rollback", "1", "failed")], "12", "12"),
+        ([("deploy", "1", "ok"), ("withdraw", "1", "ok")], "", "1"),
+        ([("deploy", "1", "ok"), ("withdraw", "1", "")], "1", "1"),
     ],
 )
 def test_journal_tells_who_was_live(
@@ -121,3 +128,22 @@ def test_file_is_whole_or_as_before(tmp_path: Path) -> None:
         files.write(path, "new\udcff")
     assert path.read_text() == "old"
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("drain", [5, 30, 90.4])
+def test_nobody_is_killed_before_the_drain_is_over(drain: float) -> None:
+    told = {"service_name": "tiny", "service_probe_seconds": 15, "service_drain_seconds": drain}
+    told |= {"service_front_folder": "run", "service_front_handle": 0, "service_tls": "none"}
+    folder = jinja2.FileSystemLoader(ROLE / "templates")
+    ansibles = jinja2.Environment(loader=folder, trim_blocks=True)
+    names = ("instance.service.j2", "front.service.j2", "front.conf.j2", "Caddyfile.j2")
+    texts = [ansibles.get_template(name).render(told) for name in names]
+    limits = r"^\s*(?:TimeoutStopSec=|stopwaitsecs=|grace_period )(\d+)s?$"
+    found = [int(seconds) for text in texts for seconds in re.findall(limits, text, re.M)]
+    assert found == [round(drain + 10)] * 3 + [round(drain)]
+
+
+def test_every_default_is_described() -> None:
+    files = (ROLE / "defaults/main.yml", ROLE / "meta/argument_specs.yml")
+    defaults, told = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in files)
+    assert set(defaults) <= set(told["argument_specs"]["main"]["options"])

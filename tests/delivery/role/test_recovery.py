@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -234,13 +235,12 @@ def test_live_release_that_was_deleted_is_installed_again(live: Site) -> None:
     assert not live.told("live", live.wheel("1.0"))["changed"]
 
 
-@pytest.mark.parametrize("year", [2025, 2027])
-def test_clock_that_was_a_year_off_changes_no_order(live: Site, year: int) -> None:
+@pytest.mark.parametrize("days", [-365, 365])
+def test_clock_that_was_a_year_off_changes_no_order(live: Site, days: int) -> None:
     """What was done by a wrong clock is as much past as all the rest."""
-    assert live.told("live", live.wheel("1.1"))["changed"]
-    journal = live.root / "journal.jsonl"
-    lines = [line | {"at": f"{year}{line['at'][4:]}"} for line in live.journal()]
-    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert live.told("live", live.wheel("1.1"), days=days)["changed"]
+    first, *_, last = (datetime.fromisoformat(line["at"]) for line in live.journal())
+    assert (last - first).days in (days, days - 1)
     for number, path in enumerate(live.root.rglob("*")):
         if not path.is_symlink() and not path.is_socket():
             os.utime(path, (1_700_000_000 + number % 7 * 10**7,) * 2)

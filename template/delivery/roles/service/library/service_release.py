@@ -28,6 +28,7 @@ ARGUMENTS = {
     "packages": {"type": "list", "elements": "str", "default": []},
     # One text, for Ansible would star out every value of a dictionary wherever it occurs.
     "environment": {"no_log": True, "default": "{}"},
+    "left": {},
     "by": {"default": "somebody"},
     "address": {"default": "127.0.0.1"},
     "port": {"type": "int", "required": True},

@@ -10,9 +10,9 @@ from . import byhand, release, worlds
 from .errors import Refused, sentence
 from .foundation import Foundation
 from .install import Artifact, checked_digest, installed
-from .journal import Entry, Journal, State, ended
+from .journal import Entry, Journal, State
 from .layout import Layout, checked_environment, checked_version, instance_id, layout
-from .lock import held
+from .lock import Lock, held
 from .rollout import Host, recover
 from .stack import Stack
 from .systemd import Systemd
@@ -102,6 +102,8 @@ class Request:
             work: Result = self.stop(check)
         elif self.state == "absent" and self.version is None:
             work = self.vanish(check)
+        elif self.state == "undone" and not self.layout.root.is_dir():
+            work = {"changed": False}
         elif check:
             work = self.foretell(state)
         else:
@@ -126,29 +128,23 @@ class Request:
                 self.foundation.vanish()
         return {"changed": there, "after": drawn((), set())}
 
-    def work(self) -> Result:
-        """Do it, in one critical section."""
+    def check(self) -> None:
+        """Refuse what cannot work on this host, before anything is touched."""
         self.foundation.check()
         if self.artifact is None and not self.layout.root.is_dir():
             raise Refused(f"There is no {self.name} in {self.layout.root}: deploy it first.")
+
+    def work(self) -> Result:
+        """Do it, in one critical section."""
+        self.check()
         self.layout.root.mkdir(parents=True, exist_ok=True)
         with held(self.layout.lock, self.parameters["by"], self.version) as lock:
             diffs = self.foundation.diffs()
             self.foundation.up(lock)
             self.foundation.changes += byhand.leave(self.layout.root, self.parameters)
-            host = Host(
-                self.layout,
-                lock,
-                self.journal,
-                self.foundation.keeper,
-                self.foundation.front,
-                self.parameters["probe_seconds"],
-                self.parameters["drain_seconds"],
-                self.parameters["keep"],
-                self.parameters["migrate"],
-            )
-            recovered = recover(host)
+            host = self.host(lock)
             before = self.journal.state().stack
+            recovered = recover(host)
             changed = self.bring(host)
             advanced = self.journal.state().stack != before
             pruned = release.prune(host)
@@ -156,6 +152,20 @@ class Request:
         changed = changed or any(done.values())
         told = {"advanced": advanced, "migrated": host.migrated, "seconds": host.seconds}
         return {"changed": changed, "diffs": diffs, **done, **told}
+
+    def host(self, lock: Lock) -> Host:
+        """Return the service on this host."""
+        return Host(
+            self.layout,
+            lock,
+            self.journal,
+            self.foundation.keeper,
+            self.foundation.front,
+            self.parameters["probe_seconds"],
+            self.parameters["drain_seconds"],
+            self.parameters["keep"],
+            self.parameters["migrate"],
+        )
 
     def bring(self, host: Host) -> bool:
         """Do to releases what was asked for; return whether that changed anything."""
@@ -180,30 +190,46 @@ class Request:
 
     def foretell(self, state: State) -> Result:
         """Say what would change."""
-        self.foundation.check()
-        stack, there = state.stack, set(release.complete(self.layout))
+        self.check()
+        # Nothing is locked, for nothing is touched.
+        host, there, after = self.host(Lock(-1, {})), set(release.complete(self.layout)), state
+        diffs, goal = self.foundation.diffs(), None
         if self.artifact:
-            installed(self.layout, self.artifact)
-            there.add(self.artifact.version)
+            target, whole = self.target(), installed(self.layout, self.artifact)
+            there.add(target.version)
             if self.state == "live":
-                stack = ended(stack, "deploy", self.target())
+                well = state.live == target and release.healthy(host, target)
+                diffs += processes(host, target, well)
+                after = state if whole and well else state.after("deploy", target)
+            elif not whole:
+                after = state.after("stage", target)
         elif self.state == "absent":
             there.discard(str(self.version))
-        elif self.state == "previous":
+        elif self.state == "previous" and not self.gone_back(state):
             target = release.way_back(self.layout, state, self.name, self.version)
-            stack = ended(stack, "rollback", target)
-        before, after = self.picture(), drawn(stack, there)
+            goal = target.version
+            if target != state.live or not release.healthy(host, target):
+                diffs += processes(host, target, well=target != state.live)
+                after = state.after("rollback", target)
+        there -= {*release.prunable(host, after)}
+        before, then = self.picture(), drawn(after.stack, there)
         missing = self.foundation.missing()
         missing += byhand.missing(self.layout.root, self.parameters)
-        live = stack[-1].instance if stack else None
+        live = after.live.instance if after.live else None
         open_end = state.begun is not None or self.layout.live() != live
-        changed = bool(missing) or before != after or open_end
+        changed = bool(missing or diffs) or before != then or open_end
         return {
             "changed": changed,
-            "after": after,
+            "after": then,
             "stack": missing,
-            "diffs": self.foundation.diffs(),
+            "diffs": diffs,
+            "goal": goal,
         }
+
+    def gone_back(self, state: State) -> bool:
+        """Tell whether a plain rollback has nothing to do here: what it is to leave is not live."""
+        left = self.parameters["left"]
+        return bool(self.version is None and left and state.live and state.live.version != left)
 
     def told(self) -> Result:
         """Say what is live now."""
@@ -215,6 +241,7 @@ class Request:
             "url": self.parameters["url"],
             "version": state.live.version if state.live else None,
             "sha256": state.live.sha256 if state.live else None,
+            "goal": state.live.version if state.live else None,
             "commit": marker.get("commit"),
             "system": marker.get("system", []),
             "previous": state.previous.version if state.previous else None,
@@ -226,6 +253,19 @@ class Request:
     def picture(self) -> str:
         """Draw what is live and what is installed now."""
         return drawn(self.journal.state().stack, set(release.complete(self.layout)))
+
+
+def processes(host: Host, target: Entry, well: bool) -> list[dict[str, str]]:
+    """Draw which instances run before and after one goes live, if that makes a difference."""
+    try:
+        names = sorted(host.keeper.names())
+    except Refused:
+        # It is down, and comes up with the target alone.
+        names = []
+    ill = {} if well else {target.instance: " (not well)"}
+    before = "".join(f"runs: {name}{ill.get(name, '')}\n" for name in names)
+    after = f"runs: {target.instance}\n"
+    return [{"before_header": "processes", "before": before, "after": after}] * (before != after)
 
 
 def drawn(stack: tuple[Entry, ...], there: set[str]) -> str:

@@ -21,7 +21,7 @@ HEAD = b'#!/bin/sh\nexec "$(dirname "$0")/tools/current/bin/python" -I "$0" "$@"
 MAIN = "from service_host import api, byhand\n\nbyhand.main(api.answer)\n"
 # What belongs to one deploy, or is nobody's to read.
 OF_A_DEPLOY = frozenset(
-    "state version sha256 commit wheel requirements python packages migrate by".split()
+    "state version sha256 commit wheel requirements python packages migrate by left".split()
     + "environment certificate certificate_key".split()
 )
 

@@ -35,11 +35,15 @@ class Begun:
 
 @dataclass(frozen=True)
 class State:
-    """What the journal says: who was live in turn, what is open, all versions by last success."""
+    """What the journal says: who was live in turn, what is open, all versions by last success.
+
+    ``last`` is what brought the live one there: a deploy, a rollback, or a withdrawal.
+    """
 
     stack: tuple[Entry, ...] = ()
     begun: Begun | None = None
     versions: tuple[str, ...] = ()
+    last: str = ""
 
     @property
     def live(self) -> Entry | None:
@@ -51,17 +55,24 @@ class State:
         """The instance that a rollback goes to."""
         return self.stack[-2] if len(self.stack) > 1 else None
 
+    def after(self, action: str, target: Entry) -> State:
+        """Return what the journal would say after an action that goes well."""
+        versions = tuple(v for v in self.versions if v != target.version)
+        return State(ended(self.stack, action, target), None, (*versions, target.version), action)
+
     def find(self, version: str) -> Entry | None:
         """Return the last instance of a version among those that were live before."""
         return next((e for e in reversed(self.stack) if e.version == version), None)
 
 
 def ended(stack: tuple[Entry, ...], action: str, target: Entry) -> tuple[Entry, ...]:
-    """Return who was live in turn after an action went well: deploy pushes, rollback pops."""
+    """Return who was live in turn after an action went well: a deploy pushes, the others pop."""
     if action == "deploy" and stack[-1:] != (target,):
         return (*stack, target)
     if action == "rollback" and target in stack:
         return stack[: len(stack) - stack[::-1].index(target)]
+    if action == "withdraw" and stack[-1:] == (target,):
+        return stack[:-1]
     return stack
 
 
@@ -70,6 +81,7 @@ def replay(lines: Iterable[str]) -> State:
     stack: tuple[Entry, ...] = ()
     begun: Begun | None = None
     versions: dict[str, None] = {}
+    last = ""
     for line in lines:
         try:
             fact = json.loads(line)
@@ -81,12 +93,13 @@ def replay(lines: Iterable[str]) -> State:
             elif fact["event"] == "end" and begun and fact["run"] == begun.run:
                 if fact["ok"]:
                     stack = ended(stack, begun.action, begun.target)
+                    last = last if begun.action == "stage" else begun.action
                     versions.pop(begun.target.version)
                     versions[begun.target.version] = None
                 begun = None
         except (ValueError, KeyError, TypeError):
             continue
-    return State(stack, begun, tuple(versions))
+    return State(stack, begun, tuple(versions), last)
 
 
 class Journal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import install
+from . import install, traffic
 from .errors import Refused, sentence
 from .files import discard, read_json, write_json
 from .install import Artifact, installed
@@ -59,11 +59,22 @@ def go_back(host: Host, name: str, version: str | None) -> bool:
 
 
 def take_back(host: Host, name: str, version: str) -> bool:
-    """Undo the deploy of a version, where that is live and another was before it."""
+    """Undo the deploy of a version, where that is what brought the live one there."""
     state = host.journal.state()
-    if state.live is None or state.live.version != version or state.previous is None:
+    if state.live is None or state.live.version != version or state.last != "deploy":
         return False
+    if state.previous is None:
+        withdraw(host, state.live)
+        return True
     return go_back(host, name, None)
+
+
+def withdraw(host: Host, target: Entry) -> None:
+    """Take the traffic from the first release there was, for nobody was before it."""
+    run = host.journal.begin("withdraw", target, target.instance)
+    traffic.point(host.layout, None)
+    stop_others(host, "")
+    host.journal.end(run)
 
 
 def way_back(layout: Layout, state: State, name: str, version: str | None) -> Entry:
@@ -127,16 +138,16 @@ def remove(host: Host, version: str) -> bool:
     return True
 
 
-def prunable(host: Host) -> list[str]:
+def prunable(host: Host, state: State) -> list[str]:
     """Return the installed versions that may go: never the live or the previous one."""
-    state = host.journal.state()
     kept = {entry.version for entry in state.stack[-2:]} | set(state.versions[-host.keep :])
     return [v for v in state.versions if v not in kept and host.layout.release(v).exists()]
 
 
 def prune(host: Host) -> list[str]:
     """Take away the releases that are too many, with their instances and logs."""
-    layout, state, old = host.layout, host.journal.state(), prunable(host)
+    layout, state = host.layout, host.journal.state()
+    old = prunable(host, state)
     for version in old:
         discard(layout.release(version), COMPLETE)
     for path in layout.instances.glob("*.json"):

@@ -25,6 +25,10 @@ class Unknown(Exception):
     """A release that does not tell what became of its requests."""
 
 
+class Silent(Exception):
+    """A release that does not answer."""
+
+
 @dataclass
 class Sample:
     """What a process has done since it was born."""
@@ -60,12 +64,13 @@ def sample(connect: Connect) -> Sample:
     """Ask a release for its metrics.
 
     Raises:
+        Silent: it gives no answer at all.
         Unknown: it gives none.
     """
     try:
         status, body = ask(connect, "GET", "/metrics", TIMEOUT)
     except (OSError, http.client.HTTPException) as error:
-        raise Unknown(f"/metrics gives no answer ({error})") from None
+        raise Silent(f"/metrics gives no answer ({error})") from None
     if status != 200:
         raise Unknown(f"/metrics answers {status}")
     text = body.decode(errors="replace")
@@ -90,10 +95,12 @@ def watch(layout: Layout, seconds: float) -> dict[str, Any]:
         first = sample(connect)
     except Unknown as error:
         return {"unknown": str(error)}
+    except Silent as error:
+        return {"problem": str(error)}
     time.sleep(seconds)
     try:
         last = sample(connect)
-    except Unknown as error:
+    except (Unknown, Silent) as error:
         return {"problem": str(error)}
     if last.born != first.born or last.requests < first.requests:
         return {"problem": "its process died and was started again"}

@@ -8,12 +8,11 @@ import os
 import pwd
 import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from . import processes
 from .errors import Refused
-from .files import discard, write
+from .files import discard, read, write
 from .foundation import Foundation
 from .lock import Lock
 from .tls import forget
@@ -25,6 +24,8 @@ FRONT = {"Caddyfile", "front", "leave.py"}
 FRONT_SECONDS = 30.0
 FOLDERS = {"releases": 0o755, "instances": 0o700}
 PLAIN = re.compile(r"/[A-Za-z0-9/_.-]+")
+# Where a unit with ProtectHome and PrivateTmp sees nothing of the host.
+HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 
 
 class Systemd(Foundation):
@@ -71,15 +72,21 @@ class Systemd(Foundation):
 
     def check(self) -> None:
         """Refuse a host without systemd or root, a path to quote, a port that somebody has."""
+        root = self.layout.root
+        if not PLAIN.fullmatch(str(root)):
+            raise Refused(
+                f"service_root {str(root)!r} would need quotes in a unit: choose a path"
+                " of letters, digits, slashes, dots, hyphens and underscores."
+            )
+        if hidden := [folder for folder in HIDDEN if root.is_relative_to(folder)]:
+            raise Refused(
+                f"service_root {root} is in {hidden[0]}, which the units of the service cannot see:"
+                f" choose one elsewhere, like /opt/{self.name}."
+            )
         if not Path("/run/systemd/system").is_dir():
             raise Refused("service_init is systemd, and this host does not run it.")
         if os.geteuid():
             raise Refused("service_init is systemd, which needs root: let Ansible become root.")
-        if not PLAIN.fullmatch(str(self.layout.root)):
-            raise Refused(
-                f"service_root {str(self.layout.root)!r} would need quotes in a unit: choose a path"
-                " of letters, digits, slashes, dots, hyphens and underscores."
-            )
         if self.tls:
             self.tls.check()
         ports = {"service_port": self.port}
@@ -96,6 +103,8 @@ class Systemd(Foundation):
     def missing(self) -> list[str]:
         """Return what is not as it should be."""
         found = super().missing()
+        found += ["units"] if self.unread() else []
+        found += ["old tools"] if self.old_tools() else []
         as_told = self.is_active(self.server) and not self.stale.exists()
         return found if as_told else [*found, "front"]
 
@@ -116,9 +125,10 @@ class Systemd(Foundation):
             whole = self.is_active(self.server) and "front" not in wrong
             self.validate(self.files["Caddyfile"], "validate" if whole else "adapt")
         self.changes += self.tls.keep(root) if self.tls else []
-        if FRONT & {*wrong}:
+        moved = "port" in wrong and not self.listens()
+        if moved or FRONT & {*wrong}:
             # Outlives a run that is killed before the front has changed, too.
-            write(self.stale, "")
+            write(self.stale, "moved\n" if moved else read(self.stale))
         for name in wrong:
             self.path(name).parent.mkdir(parents=True, exist_ok=True)
             write(self.path(name), self.files[name])
@@ -128,7 +138,19 @@ class Systemd(Foundation):
         self.own()
         if {"instance", "front", "port"} & {*wrong}:
             call("systemctl", "daemon-reload")
-        self.raise_front(wrong)
+        elif self.unread():
+            call("systemctl", "daemon-reload")
+            self.changes.append("units")
+        self.raise_front()
+        for folder in self.old_tools():
+            # The front has left them, and everything else has ended by now.
+            discard(folder, "complete")
+            self.changes.append("old tools")
+
+    def old_tools(self) -> list[Path]:
+        """Return the folders of tools that are not the wanted ones."""
+        there = sorted((self.layout.root / "tools").glob("*"))
+        return [p for p in there if not p.is_symlink() and p.name != self.wanted_tools]
 
     def own(self) -> None:
         """Give the service the one folder it may write its sockets into."""
@@ -137,9 +159,20 @@ class Systemd(Foundation):
         if run.owner() != self.user:
             shutil.chown(run, self.user, self.user)
 
-    def raise_front(self, wrong: Sequence[str]) -> None:
+    def unread(self) -> bool:
+        """Tell whether systemd knows a unit of ours otherwise than its file now says."""
+        units = (self.server, self.sockets, self.keeper.unit("*"))
+        return "yes" in call("systemctl", "show", "--property=NeedDaemonReload", "--value", *units)
+
+    def listens(self) -> bool:
+        """Tell whether the ports that systemd knows are those that our file names."""
+        wanted = re.findall(r"^ListenStream=(.*)$", self.files["port"], re.M)
+        told = call("systemctl", "show", "--property=Listen", self.sockets)
+        return re.findall(r"(\S+) \(Stream\)", told.replace("Listen=", " ")) == wanted
+
+    def raise_front(self) -> None:
         """Let the front run as its units and its tools now say; the sockets stay open meanwhile."""
-        if not self.is_active(self.sockets) or "port" in wrong:
+        if not self.is_active(self.sockets) or read(self.stale):
             call("systemctl", "enable", "--quiet", self.sockets, self.server)
             call("systemctl", "stop", self.sockets, self.server)
             call("systemctl", "start", self.sockets)
@@ -197,12 +230,12 @@ class Systemd(Foundation):
         call("systemctl", "daemon-reload")
         discard(Path("/var/lib", self.name))
         forget(f"{self.name}-front")
-        if _is_user(self.user):
+        if self.made_user():
             call("userdel", self.user)
 
-
-def _is_user(name: str) -> bool:
-    """Tell whether the host knows a user."""
-    with contextlib.suppress(KeyError):
-        return bool(pwd.getpwnam(name))
-    return False
+    def made_user(self) -> bool:
+        """Tell whether the user of the service is there as our file makes it; others stay."""
+        with contextlib.suppress(KeyError):
+            known = pwd.getpwnam(self.user)
+            return (known.pw_gecos, known.pw_dir) == (self.name, str(self.layout.root))
+        return False
