@@ -181,9 +181,11 @@ def propose(git: Git, remote: str) -> str:
         git.text("add", "--all")
         # Not by git commit: a CI system may say in the environment who its author is.
         who = f"template <{AUTHOR}> {int(time.time())} +0000"
-        about = f"tree {git.text('write-tree')}\nparent {git.head()}\nauthor {who}\ncommitter {who}"
-        text = f"{about}\n\n{title}\n\n{said}\n".encode()
-        made = git.output("hash-object", "-t", "commit", "-w", "--stdin", data=text).decode().strip()
+        about = f"tree {git.text('write-tree')}\nparent {git.head()}\nauthor {who}\ncommitter"
+        text = f"{about} {who}\n\n{title}\n\n{said}\n".encode()
+        made = (
+            git.output("hash-object", "-t", "commit", "-w", "--stdin", data=text).decode().strip()
+        )
         lease = f"--force-with-lease=refs/heads/{BRANCH}:{there}"
         git.text("push", "--quiet", lease, remote, f"{made}:refs/heads/{BRANCH}")
     except DeliveryError as error:
