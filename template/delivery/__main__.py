@@ -44,7 +44,7 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         case "ci":
             return commands.ci(project.config, args.write)
         case "template":
-            commands.template(project, args.update)
+            commands.template(project, args.update, args.branch)
         case "lock":
             newer = [f"--upgrade-package={name}" for name in args.upgrade_package]
             commands.lock(project, newer + ["--upgrade"] * args.upgrade, args.cool_off)

@@ -100,7 +100,10 @@ def parser() -> argparse.ArgumentParser:
     either.add_argument("--stop", action="store_true", help="stop it")
     either.add_argument("--admit", metavar="NAME", help="give somebody a password for Buildbot")
     template_ = sub.add_parser("template", help="which version of its template the project has")
-    template_.add_argument("--update", action="store_true", help="bring it to the newest")
+    either = template_.add_mutually_exclusive_group()
+    either.add_argument("--update", action="store_true", help="bring it to the newest")
+    pushed = "push that as the branch template-update; default: to origin"
+    either.add_argument("--branch", nargs="?", const="origin", metavar="REMOTE", help=pushed)
     lock = sub.add_parser("lock", help="renew the locks of pyproject.toml; show what changed")
     lock.add_argument("--upgrade", action="store_true", help="to the newest versions, all of them")
     lock.add_argument(

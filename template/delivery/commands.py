@@ -279,20 +279,16 @@ def buildbot(project: Project, start: bool, admit: str | None) -> None:
         (bot.start if start else bot.stop)(project)
 
 
-def template(project: Project, update: bool) -> None:
-    """Say which version of its template the project has, and update it when asked.
+def template(project: Project, update: bool, remote: str | None) -> None:
+    """Say which version of its template the project has; update it, or push a branch that does.
 
     Raises:
-        Refused: the work tree is dirty.
+        Refused: the work tree is dirty, or somebody works on the branch.
         DeliveryError: the template cannot be reached, or the update left conflicts.
     """
     found = origin.look(project.git)
-    if not update or not found.moved:
+    if found.moved and (update or remote):
+        said = origin.propose(project.git, remote) if remote else origin.take(project.git)
+        print(f"updated from {found.current} to {found.newest}, {said}")
+    else:
         print(f"{found}{': python -m delivery template --update' if found.moved else ''}")
-        return
-    changed = origin.update(project.git)
-    renew = "python -m delivery lock, " if "pyproject.toml" in changed else ""
-    print(
-        f"updated from {found.current} to {found.newest}, {len(changed)} files, no conflict; next:"
-        f" git diff, {renew}git add --all, git commit, python -m delivery walk"
-    )

@@ -7,14 +7,19 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import tools
-from .errors import DeliveryError, UsageError
+from . import config, tools
+from .errors import DeliveryError, Refused, UsageError
 from .git import Git
 
 ANSWERS = ".copier-answers.yml"
+BRANCH = "template-update"
+# Whose commits on that branch are nobody's work; the second are those of earlier versions.
+AUTHOR = "template@localhost"
+OWN = {AUTHOR, "41898282+github-actions[bot]@users.noreply.github.com"}
 MARKER = re.compile(rb"^<{7} before updating\r?$", re.MULTILINE)
 
 
@@ -91,7 +96,7 @@ def update(git: Git) -> list[str]:
             tree is as it was.
     """
     git.refuse_dirty("an update must stand apart from your own changes")
-    rejects = _rejects(git)
+    rejects, by_hand = _rejects(git), _by_hand(git)
     before = {key: noted(git, key) for key in ("_src_path", "_commit")}
     with tempfile.TemporaryDirectory(prefix="delivery-template-") as scratch:
         old = Path(scratch, "old")
@@ -111,7 +116,7 @@ def update(git: Git) -> list[str]:
         kept = [name for name in gone if _edited(git, name, old)]
     if kept:
         git.text("checkout", "--quiet", "HEAD", "--", *kept)
-    found = _rendered(git, conflicts(git))
+    found = _rendered(git, conflicts(git), by_hand)
     found |= dict.fromkeys(kept, "the template removed it, and you had changed it: yours is kept")
     found |= dict.fromkeys(_rejects(git) - rejects, "holds what did not fit")
     if found:
@@ -120,6 +125,16 @@ def update(git: Git) -> list[str]:
             f"updated to {noted(git, '_commit')} with conflicts, which only you can solve:{lines}"
         )
     return _changed(git)
+
+
+def take(git: Git) -> str:
+    """Bring the project to the newest version; return how much changed, and what is next."""
+    changed = update(git)
+    renew = "python -m delivery lock, " if "pyproject.toml" in changed else ""
+    return (
+        f"{len(changed)} files, no conflict; next: git diff, {renew}git add --all, git commit,"
+        " python -m delivery walk"
+    )
 
 
 def conflicts(git: Git) -> dict[str, str]:
@@ -132,13 +147,80 @@ def conflicts(git: Git) -> dict[str, str]:
     return found
 
 
-def _rendered(git: Git, found: dict[str, str]) -> dict[str, str]:
-    """Render CI files in conflict anew, for delivery.toml knows both sides; return the others."""
-    marked = [name for name in found if _marked(git, name)]
+def propose(git: Git, remote: str) -> str:
+    """Update on a branch of its own and push that, conflicts and all; all here stays as it was.
+
+    Args:
+        git: the project's repository.
+        remote: what gets the branch.
+
+    Returns:
+        What the update brings.
+
+    Raises:
+        Refused: the work tree is dirty, or somebody works on the branch.
+        DeliveryError: the update failed, or could not be pushed; or files are in conflict, which
+            are named: on the branch, and in its commit.
+    """
+    there = git.text("ls-remote", "--heads", remote, f"refs/heads/{BRANCH}").partition("\t")[0]
+    if there:
+        git.text("fetch", "--quiet", "--no-tags", remote, f"refs/heads/{BRANCH}")
+        if theirs := set(git.text("log", "--format=%ae", f"HEAD..{there}").split()) - OWN:
+            raise Refused(
+                f"{BRANCH} has commits of theirs ({', '.join(sorted(theirs))}):"
+                " merge it or delete it first"
+            )
+    title, conflict = "Update the template", None
+    try:
+        said = f"{len(update(git))} files, no conflict"
+    except DeliveryError as error:
+        if not _changed(git):
+            raise
+        title, said, conflict = f"{title}: conflicts to solve", str(error), error
+    try:
+        git.text("add", "--all")
+        # Not by git commit: a CI system may say in the environment who its author is.
+        who = f"template <{AUTHOR}> {int(time.time())} +0000"
+        about = f"tree {git.text('write-tree')}\nparent {git.head()}\nauthor {who}\ncommitter"
+        text = f"{about} {who}\n\n{title}\n\n{said}\n".encode()
+        made = (
+            git.output("hash-object", "-t", "commit", "-w", "--stdin", data=text).decode().strip()
+        )
+        lease = f"--force-with-lease=refs/heads/{BRANCH}:{there}"
+        git.text("push", "--quiet", lease, remote, f"{made}:refs/heads/{BRANCH}")
+    except DeliveryError as error:
+        raise DeliveryError(f"{BRANCH} was not pushed: {error}") from None
+    finally:
+        git.text("reset", "--hard", "--quiet")
+    if conflict:
+        raise DeliveryError(f"{said}\npushed to {BRANCH} of {remote}")
+    return f"{said}\npushed to {BRANCH} of {remote}"
+
+
+def _by_hand(git: Git) -> set[str]:
+    """Return the CI files that somebody changed between the marks."""
+    try:
+        from .ci import files  # comes with the first CI system
+
+        return set(files.differing(config.load(git.root)))
+    except (ModuleNotFoundError, UsageError):
+        return set()  # nor are files without marks rendered
+
+
+def _rendered(git: Git, found: dict[str, str], by_hand: set[str]) -> dict[str, str]:
+    """Render CI files in conflict anew, for delivery.toml knows both sides; return the others.
+
+    What somebody wrote between the marks, delivery.toml does not know: such files stay.
+    """
+    marked = [name for name in found if name not in by_hand and _marked(git, name)]
     if marked and "delivery.toml" not in found and (git.root / "delivery/ci").is_dir():
+        paths = [path for name in by_hand if (path := git.root / name).is_file()]
+        kept = {path: path.read_bytes() for path in paths}
         # By delivery/ as it is now, not as it was when this process began.
         command = (sys.executable, "-m", "delivery", "ci", "--write")
         subprocess.run(command, cwd=git.root, capture_output=True, check=False)
+        for path, text in kept.items():
+            path.write_bytes(text)
         solved = [name for name in marked if not _marked(git, name)]
         if solved:
             git.text("reset", "--quiet", "--", *solved)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,40 @@ def started(render: Render, home: Path, change: Callable[[Sample], None], **answ
     change(sample)
     sample.commit("Start")
     return sample
+
+
+@dataclass(frozen=True)
+class Moving:
+    """A template that moves on.
+
+    Attributes:
+        source: its repository.
+    """
+
+    source: Path
+
+    def release(self, version: str, news: str = "") -> None:
+        """Release a version, with a file that has news."""
+        (self.source / "template" / "NEWS").write_text(news)
+        for args in (("add", "--all"), ("commit", "--quiet", "-m", version), ("tag", version)):
+            subprocess.run(["git", *args], cwd=self.source, check=True)
+
+    def render(self, **answers: Any) -> Path:
+        """Copy its newest version."""
+        folder, settings = self.source.with_name("rendered"), copier.Settings()
+        url = str(self.source)
+        copier.run_copy(url, folder, answers, defaults=True, quiet=True, settings=settings)
+        return folder
+
+
+@pytest.fixture
+def moving(template: Path, tmp_path: Path) -> Moving:
+    """A template with one release."""
+    made = Moving(tmp_path / "template")
+    shutil.copytree(template, made.source)
+    subprocess.run(["git", "init", "--quiet", made.source], check=True)
+    made.release("v1.0.0")
+    return made
 
 
 @pytest.fixture

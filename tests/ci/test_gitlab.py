@@ -9,10 +9,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-import copier
 import pytest
 
-from tests.ci.conftest import Begin, started
+from tests.ci.conftest import Begin, Moving, started
 from tests.ci.sample import STAGES, TESTED, Sample, in_order
 
 VERSION = "4.75.1"
@@ -147,25 +146,10 @@ def test_a_tag_makes_a_release_of_what_was_built(sample: Sample, pipeline: Pipel
 
 
 def test_a_schedule_checks_security_and_proposes_what_the_template_brings(
-    template: Path, tmp_path: Path, engine: list[str]
+    moving: Moving, tmp_path: Path, engine: list[str]
 ) -> None:
-    source = tmp_path / "template"
-
-    def release(version: str) -> None:
-        for args in (("add", "--all"), ("commit", "--quiet", "-m", version), ("tag", version)):
-            subprocess.run(["git", *args], cwd=source, check=True)
-
-    def render(**answers: object) -> Path:
-        folder, settings = tmp_path / "rendered", copier.Settings()
-        copier.run_copy(str(source), folder, answers, defaults=True, quiet=True, settings=settings)
-        return folder
-
-    shutil.copytree(template, source)
-    subprocess.run(["git", "init", "--quiet", source], check=True)
-    release("v1.0.0")
-    sample = started(render, tmp_path, lambda sample: None, ci=["gitlab"])
-    (source / "template" / "NEWS").write_text("It moved.\n")
-    release("v1.1.0")
+    sample = started(moving.render, tmp_path, lambda sample: None, ci=["gitlab"])
+    moving.release("v1.1.0", "It moved.\n")
     takes_options = ("config", "receive.advertisePushOptions", "true")
     subprocess.run(["git", *takes_options], cwd=sample.origin, check=True)
     commit = sample.git("rev-parse", "HEAD")
@@ -174,6 +158,18 @@ def test_a_schedule_checks_security_and_proposes_what_the_template_brings(
     sample.git("fetch", "--quiet", "origin", "template-update")
     assert sample.git("show", "FETCH_HEAD:NEWS") == "It moved.", said
     assert sample.git("rev-parse", "FETCH_HEAD~1") == commit
+    assert re.search(r"^ PASS +template", said, re.MULTILINE), said
+
+    moving.release("v1.2.0", "It moved again.\n")
+    (sample.root / "NEWS").write_text("Our own.\n")
+    commit = sample.commit()
+    said = through(sample, engine, CI_PIPELINE_SOURCE="schedule")
+    sample.git("fetch", "--quiet", "origin", "template-update")
+    told = sample.git("log", "-1", "--format=%B", "FETCH_HEAD")
+    assert told.startswith("Update the template: conflicts to solve\n"), said
+    assert "  NEWS: look for <<<<<<< (1 place)" in told
+    assert sample.git("rev-parse", "FETCH_HEAD~1") == commit
+    assert re.search(r"^ FAIL +template", said, re.MULTILINE), said
 
 
 def test_production_waits_for_somebody_who_presses_the_button(

@@ -20,7 +20,7 @@ from delivery.ci import jenkins
 from delivery.ci.plan import plan
 from delivery.config import load
 
-from tests.ci.conftest import Begin
+from tests.ci.conftest import Begin, Moving, started
 from tests.ci.emit import SHAPES
 from tests.ci.faults import FAULTS
 from tests.ci.sample import BIN, STAGES, TESTED, Sample, in_order
@@ -187,6 +187,23 @@ def test_a_branch_is_delivered_on_demand_by_who_asked(sample: Sample, standin: S
     said = build(standin, sample, commit, branch="topic", user="grace", params={"ON_DEMAND": True})
     assert sorted(sample.told(commit)) == PASSED, said
     assert {event.by for event in sample.events(commit)} == {"grace"}
+
+
+def test_weekly_it_checks_security_and_proposes_what_the_template_brings(
+    moving: Moving, tmp_path: Path, standin: Standin
+) -> None:
+    sample = started(moving.render, tmp_path, lambda sample: None, ci=["jenkins"])
+    moving.release("v1.1.0", "It moved.\n")
+    (sample.root / "NEWS").write_text("Our own.\n")
+    commit = sample.commit()
+    said = build(standin, sample, commit, timer=True)
+    assert sample.journal(commit) == ["security"], said
+    sample.git("fetch", "--quiet", "origin", "template-update")
+    told = sample.git("log", "-1", "--format=%B", "FETCH_HEAD")
+    assert told.startswith("Update the template: conflicts to solve\n"), said
+    assert "  NEWS: look for <<<<<<< (1 place)" in told
+    assert sample.git("rev-parse", "FETCH_HEAD~1") == commit
+    assert result(said) == "FAILURE"
 
 
 @pytest.mark.parametrize(("press", "ends"), [("", "performance"), ("linus", "performance")])

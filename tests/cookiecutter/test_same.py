@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from hooks.cookiecutter_json import cookiecutter_json
@@ -50,6 +51,28 @@ def test_other_answers_and_a_relative_path(door: Door, skeleton: Path, tmp_path:
     assert made(done, tmp_path / "parcel-office-2") == copied(
         skeleton, tmp_path / "copier", **answers, **unasked, **lists
     )
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"kind": "library", "linter": "ruff", "_import_name": "acme.parcels"},
+        {"kind": "cli", "_command_name": "parcel"},
+        {"kind": "service", "framework": "django", "_forms": ["oci", "deb"]},
+        {"kind": "service", "ci": ["github", "gitlab", "jenkins", "buildbot"]},
+    ],
+    ids=["library", "cli", "django", "ci"],
+)
+def test_every_kind(
+    door: Door, skeleton: Path, tmp_path: Path, answers: dict[str, str | list[str]]
+) -> None:
+    pairs = [
+        f"{name}={','.join(told) if isinstance(told, list) else told}"
+        for name, told in answers.items()
+    ]
+    done = door(skeleton, "--output-dir", tmp_path, *pairs)
+    told = {name.removeprefix("_"): answer for name, answer in answers.items()}
+    assert made(done, tmp_path / "hello-delivery") == copied(skeleton, tmp_path / "copier", **told)
 
 
 def test_hostile_text_typed(door: Door, skeleton: Path, tmp_path: Path) -> None:

@@ -53,7 +53,11 @@ def made(person: Person, framework: str) -> Service:
     return service
 
 
-@pytest.fixture(scope="module", params=["fastapi", "django"])
+# What `make walk` makes, walks in the other tests.
+OTHERS = [name for name, told in WALKED.items() if "framework" in told]
+
+
+@pytest.fixture(scope="module", params=OTHERS)
 def walked(request: pytest.FixtureRequest, person: Person) -> Iterator[tuple[Service, str]]:
     """Walk a project of a framework to production; return it, and what was said."""
     service = made(person, request.param)
@@ -110,17 +114,38 @@ def test_a_change_of_any_framework_loses_no_request(walked: tuple[Service, str])
 
 
 @pytest.mark.parametrize("plant", FAULTS, ids=lambda fault: fault.__name__)
-def test_a_fault_turns_its_stage_red(walked: tuple[Service, str], plant: Plant) -> None:
-    """What was green in the walk just now is red with the fault."""
-    service, stage = walked[0], FAULTS[plant]
+def test_a_fault_turns_its_stage_red_and_no_other(
+    walked: tuple[Service, str], plant: Plant
+) -> None:
+    """What was green in the walk just now is red with the fault, and nothing goes on."""
+    service = walked[0]
     plant(service.root)
     commit = service.commit(f"Break {plant.__name__}")
     try:
-        if stage == "integration":
-            service.delivery("run", "build")
-        said = service.delivery("run", stage, status=1)
+        said = service.delivery("walk", status=1)
         assert "the whole log: .delivery/logs/" in said
-        assert service.log(commit)[-1] == f"{stage} failed"
+        failed = [line for line in service.log(commit) if line.endswith(" failed")]
+        assert failed == [f"{FAULTS[plant]} failed"], said
+        assert "publish passed" not in service.log(commit)
+    finally:
+        service.git("reset", "--quiet", "--hard", "HEAD~1")
+
+
+@pytest.mark.parametrize("walked", ["django"], indirect=True)
+def test_a_migration_that_the_live_release_would_notice_is_red(
+    walked: tuple[Service, str],
+) -> None:
+    service = walked[0]
+    kept = 'operations = [\n        migrations.RemoveField("day", "greetings"),\n'
+    contraction = EXPANSION.replace("operations = [\n", kept)
+    path = service.root / "src/moved_parcel/migrations/0002_word.py"
+    expand(service)
+    path.write_text(contraction)
+    service.edit("src/moved_parcel/models.py", "    greetings = models", "    # greetings = models")
+    service.commit("Contract at once")
+    try:
+        said = service.delivery("run", "unit", status=1)
+        assert "0002_word: Remove field greetings from day" in said
     finally:
         service.git("reset", "--quiet", "--hard", "HEAD~1")
 

@@ -12,7 +12,7 @@ from typing import Any
 import copier
 import jinja2
 import pytest
-from copier import _template
+from copier import _main, _template
 from docutils.core import publish_doctree
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,47 +20,60 @@ from hypothesis import strategies as st
 from tests.render import files
 from tests.render.test_hostile import HOSTILE
 
-EXAMPLES = 2000
+RENDERED = 2000
+# A few more are drawn, for a name of what is allowed may be a word of Python's all the same.
+DRAWN = RENDERED + 100
 
-TEXTS = st.one_of(
-    st.text(max_size=80),
-    st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=3).map(" ".join),
+# Hostile, and allowed.
+LINES = st.one_of(
+    st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=80),
+    st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=3).map(lambda few: " ".join(few)[:400]),
     st.from_regex(r"[\"'\\{}%#$&<>`|*_\[\]:,=+~!-]{1,30}", fullmatch=True),
+).filter(str.strip)
+NAMES = st.from_regex(r"[A-Za-z]([ _-]?[A-Za-z0-9]){0,19}", fullmatch=True)
+DISTRIBUTIONS = st.from_regex(r"[a-z](-?[a-z0-9]){0,19}", fullmatch=True)
+IMPORTS = st.from_regex(r"[a-z][a-z0-9_]{0,9}(\.[a-z][a-z0-9_]{0,9}){0,2}", fullmatch=True)
+COMMANDS = st.from_regex(r"[a-z]([_-]?[a-z0-9]){0,19}", fullmatch=True)
+LOCAL = r"[A-Za-z0-9_%+-]{1,9}(\.[A-Za-z0-9_%+-]{1,9}){0,2}"
+ADDRESSES = st.from_regex(
+    rf"({LOCAL}@[A-Za-z0-9]{{1,9}}(\.[a-z0-9]{{1,9}}){{1,2}})?", fullmatch=True
 )
-NAMES = st.one_of(
-    st.from_regex(r"[A-Za-z]([ _-]?[A-Za-z0-9]){0,39}", fullmatch=True),
-    st.from_regex(r"[a-z][a-z0-9_]{0,9}(\.[a-z][a-z0-9_]{0,9}){0,2}", fullmatch=True),
-    TEXTS,
-)
-ADDRESSES = st.one_of(st.just(""), st.emails(), TEXTS)
-URLS = st.one_of(
-    st.just(""),
-    st.from_regex(r"https?://[a-z0-9.-]{1,20}(/[A-Za-z0-9._~+-]{1,9}){1,3}", fullmatch=True),
-    TEXTS,
-)
+HOST = r"[a-z0-9]{1,9}(\.[a-z0-9]{1,9}){0,2}(:[1-9][0-9]{1,3})?"
+URLS = st.from_regex(rf"(https?://{HOST}(/[A-Za-z0-9_~+-]{{1,9}}){{1,3}})?", fullmatch=True)
+# Anything at all, in place of any of them.
+ANYTHING = st.one_of(st.text(max_size=80), st.emails(), LINES)
 LICENSES = ["MIT", "BSD-3-Clause", "Apache-2.0", "MPL-2.0", "GPL-3.0-or-later", "Proprietary"]
 CI = ["github", "gitlab", "jenkins", "buildbot"]
 ENVIRONMENTS = ["acceptance", "staging", "production"]
-CHOICES = [*CI, *ENVIRONMENTS]
-ANSWERS = st.fixed_dictionaries(
-    {"project_name": NAMES},
-    optional={
-        "description": TEXTS,
-        "author_name": TEXTS,
-        "author_email": ADDRESSES,
-        "repository_url": URLS,
-        "distribution_name": NAMES,
-        "import_name": NAMES,
-        "command_name": NAMES,
-        "kind": st.sampled_from(["service", "library", "cli"]),
-        "framework": st.sampled_from(["flask", "fastapi", "django"]),
-        "linter": st.sampled_from(["flake8", "ruff"]),
-        "license": st.sampled_from(LICENSES),
-        "python_floor": st.sampled_from(["3.11", "3.12", "3.13"]),
-        "ci": st.lists(st.sampled_from(CI), unique=True),
-        "environments": st.lists(st.sampled_from(ENVIRONMENTS), unique=True),
-    },
-)
+FORMS = ["oci", "deb"]
+CHOICES = [*CI, *ENVIRONMENTS, *FORMS]
+
+
+def some(of: list[str]) -> st.SearchStrategy[list[str]]:
+    """Return choices among several, in any order."""
+    return st.lists(st.sampled_from(of), unique=True)
+
+
+ALLOWED: dict[str, st.SearchStrategy[Any]] = {
+    "project_name": NAMES,
+    "description": LINES,
+    "author_name": LINES,
+    "author_email": ADDRESSES,
+    "repository_url": URLS,
+    "distribution_name": DISTRIBUTIONS,
+    "import_name": IMPORTS,
+    "command_name": COMMANDS,
+    "kind": st.sampled_from(["service", "library", "cli"]),
+    "framework": st.sampled_from(["flask", "fastapi", "django"]),
+    "linter": st.sampled_from(["flake8", "ruff"]),
+    "license": st.sampled_from(LICENSES),
+    "python_floor": st.sampled_from(["3.11", "3.12", "3.13"]),
+    "ci": some(CI),
+    "environments": some(ENVIRONMENTS[1:]).map(lambda more: ["acceptance", *more]),
+    "forms": some(FORMS),
+}
+TEXTS = [name for name in ALLOWED if name.endswith(("name", "description", "email", "url"))]
+ANSWERS = st.fixed_dictionaries({}, optional=ALLOWED)
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +81,17 @@ def rendered_files(template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The template, only with the files that answers enter."""
     folder = tmp_path_factory.mktemp("rendered")
     shutil.copytree(template, folder, dirs_exist_ok=True)
-    for path in (folder / "template").rglob("*"):
+    for path in sorted((folder / "template").rglob("*"), reverse=True):
         if path.is_file() and path.suffix != ".jinja":
             path.unlink()
+        elif path.is_dir() and not [*path.iterdir()]:
+            path.rmdir()
     return folder
 
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[None]:
-    """Read and compile a source once, not once for every project."""
+    """Read and compile a source once, not once for every project; ask git for nothing."""
     codes: dict[Any, Any] = {}
     compile_source, load = jinja2.Environment.compile, _template.load_template_config
 
@@ -95,6 +110,10 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jinja2.Environment, "compile", compiled)
         patch.setattr(_template, "load_template_config", loaded)
+        # The template is a folder, and the project no repository yet.
+        patch.setattr(_template, "get_repo", lambda url: None)
+        patch.setattr(_main.Worker, "answers_relpath", Path(".copier-answers.yml"))
+        patch.setattr(_main.Worker, "_sync_git_index_executable_bit", lambda *files: None)
         yield
 
 
@@ -120,20 +139,22 @@ def parse(project: Path) -> None:
 STRICT = {"halt_level": 2, "report_level": 2, "warning_stream": False}
 
 
-@settings(
-    max_examples=EXAMPLES,
+OFTEN = settings(
+    max_examples=DRAWN,
     deadline=None,
     database=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-@given(answers=ANSWERS)
-def test_any_answer(quick: None, rendered_files: Path, answers: dict[str, Any]) -> None:
+
+
+def copied(template: Path, answers: dict[str, Any]) -> bool:
+    """Copy the template, and see what came out or nothing at all; return whether it came."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder, "project")
         try:
             copier.run_copy(
-                str(rendered_files),
+                str(template),
                 project,
                 data=answers,
                 defaults=True,
@@ -143,8 +164,34 @@ def test_any_answer(quick: None, rendered_files: Path, answers: dict[str, Any]) 
         except ValueError as refusal:
             assert "alidation error for question" in str(refusal)
             assert not project.exists()
-            return
+            return False
         holds(project, answers)
+    return True
+
+
+def test_what_is_allowed_arrives(quick: None, rendered_files: Path) -> None:
+    """Whatever is drawn, thousands of projects come out: no test of refusals alone."""
+    came = []
+
+    @OFTEN
+    @given(answers=ANSWERS)
+    def draw(answers: dict[str, Any]) -> None:
+        came.append(copied(rendered_files, answers))
+
+    draw()
+    assert sum(came) >= RENDERED, f"{len(came) - sum(came)} of {len(came)} were refused"
+
+
+def test_anything_arrives_or_is_refused(quick: None, rendered_files: Path) -> None:
+    came = []
+
+    @settings(OFTEN, max_examples=RENDERED // 10)
+    @given(answers=ANSWERS, name=st.sampled_from(TEXTS), value=ANYTHING)
+    def draw(answers: dict[str, Any], name: str, value: str) -> None:
+        came.append(copied(rendered_files, answers | {name: value}))
+
+    draw()
+    assert {*came} == {True, False}
 
 
 def holds(project: Path, answers: dict[str, Any]) -> None:
@@ -159,8 +206,9 @@ def holds(project: Path, answers: dict[str, Any]) -> None:
         )
     # Not noted is only what this kind of project is not asked.
     kind = noted["kind"]
+    deployed = {"framework", "environments", "forms"}
     assert answers.keys() - noted.keys() <= (
-        {"command_name"} if kind == "service" else {"framework", "environments", "command_name"}
+        {"command_name"} if kind == "service" else {*deployed, "command_name"}
     )
     config = files.toml(project)["project"]
     author = {"name": noted["author_name"]}

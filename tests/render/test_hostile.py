@@ -45,6 +45,8 @@ BAD_NAMES = {
     "Print": "hide Python's own",
     "Lpt1": "no folder on Windows",
     "Python Json Logger": "the project needs",
+    "Python": "the project needs",
+    "Activate": "the project needs",
 }
 BAD_IMPORTS = [
     "acme.class",
@@ -56,8 +58,15 @@ BAD_IMPORTS = [
     "con.sole",
     "list",
 ]
-BAD_URLS = ["x", "ftp://a.b/c", "https://", "https://a b/c", "https://a.b", "https://a.b/c\nd"]
-BAD_EMAILS = ["ada", "ada@", "@example.org", "ada@example", "a da@b.org", "a@b.org\n", "a@b@c.d"]
+BAD_URLS = [
+    *("x", "ftp://a.b/c", "https://", "https://a b/c", "https://a.b", "https://a.b/c\nd"),
+    *("https://x.org:99999/a", "https://x.org:0/a", "https://x.org:/a"),
+    *("https://-/x", "https://a-.org/x", "https://a/..", "https://a/./b"),
+]
+BAD_EMAILS = [
+    *("ada", "ada@", "@example.org", "ada@example", "a da@b.org", "a@b.org\n", "a@b@c.d"),
+    *("a..b@example.org", "a.@example.org", ".a@example.org", "a@b..org", "a@-b.org", "a@b-.org"),
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -112,6 +121,15 @@ def test_bad_email(render: Render, tmp_path: Path, email: str) -> None:
     assert "ada@example.org" in refused(render, tmp_path, author_email=email)
 
 
+def test_good_addresses(render: Render) -> None:
+    told = {
+        "author_email": "ada+b.l%c_d-e@sub--x.example.org",
+        "repository_url": "https://git.example.org:65535/~acme/.github/a..b/",
+    }
+    noted = files.answers(render(without=["/delivery"], **told))
+    assert told.items() <= noted.items()
+
+
 @pytest.mark.parametrize("name", BAD_IMPORTS)
 def test_bad_import_name(render: Render, tmp_path: Path, name: str) -> None:
     assert "ackage" in refused(render, tmp_path, import_name=name)
@@ -124,10 +142,15 @@ def test_bad_repository(render: Render, tmp_path: Path, url: str) -> None:
 
 @pytest.mark.parametrize(
     ("question", "value"),
-    [("distribution_name", "Up"), ("distribution_name", "a--b"), ("distribution_name", "flask")],
+    [("distribution_name", name) for name in ("Up", "a--b", "flask", "python", "django-admin")],
 )
 def test_bad_distribution(render: Render, tmp_path: Path, question: str, value: str) -> None:
     assert question in refused(render, tmp_path, **{question: value})
+
+
+@pytest.mark.parametrize("name", ["python", "pip", "pytest", "tox", "activate", "django-admin"])
+def test_command_that_is_there_already(render: Render, tmp_path: Path, name: str) -> None:
+    assert "have already" in refused(render, tmp_path, kind="cli", command_name=name)
 
 
 @pytest.mark.parametrize("name", ["", "Up", "a b", "nul", "-x", "a/b"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
 import keyword
 import re
 import sys
@@ -23,6 +24,12 @@ LICENSES = {
     "MPL-2.0": ("MPL-2.0", "Mozilla Public License Version 2.0"),
     "GPL-3.0-or-later": ("GPL-3.0-or-later", "GNU GENERAL PUBLIC LICENSE"),
     "Proprietary": ("LicenseRef-Proprietary", "All rights reserved."),
+}
+# Of the texts that are as their authors publish them.
+DIGESTS = {
+    "Apache-2.0": "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30",
+    "MPL-2.0": "fab3dd6bdab226f1c08630b1dd917e11fcb4ec5e1e020e2c16f83a0a13863e85",
+    "GPL-3.0-or-later": "3972dc9744f6499f0f9b2dbf76696f2ae7ad8af9b23dde66d6af86c9dfb36986",
 }
 BEGIN = ".github/actions/begin/action.yml"
 
@@ -45,6 +52,37 @@ def test_every_question_has_a_default_and_help(questions: dict[str, Any]) -> Non
 def test_nothing_needs_trust(root: Path) -> None:
     settings = yaml.safe_load((root / "copier.yml").read_text(encoding="utf-8"))
     assert not {"_tasks", "_migrations", "_jinja_extensions"} & settings.keys()
+
+
+@pytest.mark.parametrize("license", DIGESTS)
+def test_the_texts_of_licences_are_the_published_ones(render: Render, license: str) -> None:
+    text = render(license=license, without=["/delivery"]) / "LICENSE"
+    assert hashlib.sha256(text.read_bytes()).hexdigest() == DIGESTS[license]
+
+
+def test_who_owns_a_file_is_the_same_wherever_it_is_told(root: Path, default: Path) -> None:
+    asked = (root / "copier.yml").read_text(encoding="utf-8")
+    once = set(re.findall(r"_copier_operation == 'update' %\}/([\w./]+)\{%", asked))
+    folders = {name for name in once if (default / name).is_dir()}
+    wanted = {f"{name}/" if name in folders else name for name in once}
+    shared = {"pyproject.toml", "tox.toml", "delivery.toml"}
+    assert set(re.findall(r"\w+\.toml", asked.split("_exclude:")[0])) == shared
+
+    page = (root / "docs" / "template.rst").read_text(encoding="utf-8")
+    rows = {
+        name: set(re.findall(r"``([^`]+)``", text))
+        for name, text in re.findall(
+            r"^   \* - (once|shared)\n(.*?)\n     - [a-z]", page, re.M | re.S
+        )
+    }
+    assert rows == {"once": wanted, "shared": shared}
+
+    readme = (default / "README.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^- \*\*(Yours|Shared)\*\*(.*)$", readme, re.M))
+    plain = {"README.md": "this file", "CHANGELOG.md": "changelog", "LICENSE": "licence"}
+    assert all(plain[name] in told["Yours"] for name in wanted & plain.keys())
+    assert set(re.findall(r"`([^`]+)`", told["Yours"])) == wanted - plain.keys()
+    assert set(re.findall(r"`([^`]+)`", told["Shared"])) == shared
 
 
 def test_what_can_be_answered_is_what_is_asked(questions: dict[str, Any]) -> None:

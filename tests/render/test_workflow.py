@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ BIN = Path(sys.executable).parent
 CHECKS = {
     "schema": ["check-jsonschema", "--builtin-schema", "vendor.github-workflows"],
     "actionlint": ["actionlint"],
-    "zizmor": ["zizmor", "--offline", "--no-config", "--quiet"],
+    "zizmor": ["zizmor", "--pedantic", "--offline", "--no-config", "--quiet"],
 }
 
 
@@ -44,6 +45,23 @@ def test_every_action_is_pinned_by_digest_with_its_version_beside_it(workflow: P
 
 def test_nothing_is_permitted_unless_a_job_asks(workflow: Path) -> None:
     assert "\npermissions: {}\n" in workflow.read_text()
+
+
+def test_ours_runs_every_test() -> None:
+    """The workflow calls .ci/run, that make test, and that every environment with tests."""
+    assert "\n      - run: .ci/run\n" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert "\nstage 'make test' make test\n" in (ROOT / ".ci" / "run").read_text()
+    told = tomllib.loads((ROOT / "tox.toml").read_text(encoding="utf-8"))
+    testing = {
+        name: {path for part in command if isinstance(part, dict) for path in part["default"]}
+        for name, env in told["env"].items()
+        for command in env["commands"]
+        if command[0] == "pytest"
+    }
+    assert testing.keys() <= set(told["env_list"])
+    folders = [ROOT / folder for some in testing.values() for folder in some]
+    tests = [*(ROOT / "tests").rglob("test_*.py")]
+    assert not [path for path in tests if not any(map(path.is_relative_to, folders))]
 
 
 def test_renovate_understands_its_configuration(default: Path) -> None:

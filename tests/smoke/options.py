@@ -53,6 +53,7 @@ WALKED: dict[str, Answers] = {
     "another library": {
         "project_name": "Parcel String",
         "kind": "library",
+        "distribution_name": "acme-string",
         "license": "Proprietary",
         "ci": [],
     },

@@ -153,6 +153,47 @@ def test_its_own_linter_and_mypy_are_content(made: Made, tools: Tools, row: Row)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+# What each part of a linter is there for: bugbear, comprehensions, naming, simplify, and form.
+SLIPS = f'''\
+"""Slips."""
+
+import os
+import ast
+
+def Loud(names: list[str]=[]) -> tuple[int, str]:
+    """Say it too loud."""
+    told = dict(names=names, here=os.name, tree=ast.dump)
+    if told:
+        size = 1
+    else:
+        size = 2
+    return size, "{100 * 'x'}"
+'''
+CODES = {"B006", "C408", "E501", "N802", "SIM108"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["flake8", "ruff"])
+def test_its_own_linter_names_each_slip(
+    made: Made, tools: Tools, tmp_path: Path, name: str
+) -> None:
+    row = next(row for row in ROWS if (row["linter"], row["flavour"]) == (name, "library"))
+    project = tmp_path / "project"
+    shutil.copytree(made(row), project)
+    (project / "tests" / "unit" / "test_slips.py").write_text(SLIPS)
+    place, said, red = tools(project, "library"), "", set()
+    for program, *arguments in files.toml(project, "tox.toml")["env"]["lint"]["commands"]:
+        if program not in ("mypy", "python"):
+            command = [str(place / program), *arguments]
+            done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+            said += done.stdout + done.stderr
+            red |= {(program, arguments[0])} if done.returncode else set()
+    whole = {"flake8": {"black", "flake8", "isort"}, "ruff": {"check", "format"}}
+    assert {program if name == "flake8" else part for program, part in red} == whole[name], said
+    assert set(re.findall(r"\b[A-Z]+\d{3}\b", said)) >= CODES, said
+    assert re.search("I001|Imports are incorrectly sorted|^-import os", said, re.MULTILINE), said
+
+
 @pytest.mark.slow
 def test_its_ansible_is_fit_for_production(made: Made, tmp_path: Path) -> None:
     row = next(row for row in ROWS if row["flavour"] == "flask" and "+" in row["environments"])

@@ -14,7 +14,7 @@ import pytest
 from tests.cookiecutter.conftest import git
 from tests.render.conftest import Render
 from tests.smoke.faults import FAULTS, Plant
-from tests.smoke.options import WALKED, Answers, choices, questions
+from tests.smoke.options import WALKED, Answers, choices, options, questions
 
 STAGES = ["lint", "unit", "build", "integration", "docs", "security", "publish", "acceptance"]
 ENGINES = Path(__file__).parents[1] / "ci"
@@ -89,17 +89,16 @@ def test_it_walks_from_its_first_commit_into_the_index(walker: Walker) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("plant", FAULTS, ids=lambda fault: fault.__name__)
 @pytest.mark.parametrize("walker", ["library", "cli"], indirect=True)
-def test_a_fault_turns_its_stage_red(walker: Walker, plant: Plant) -> None:
-    """What was green in the walk just now is red with the fault."""
+def test_a_fault_turns_its_stage_red_and_no_other(walker: Walker, plant: Plant) -> None:
+    """What was green in the walk just now is red with the fault, and nothing goes on."""
     plant(walker.root)
     git(walker.root, "add", "--all")
     git(walker.root, "commit", "--quiet", "--message", f"Break {plant.__name__}")
     try:
-        if FAULTS[plant] == "integration":
-            status, said = walker.delivery("run", "build")
-            assert status == 0, said
-        status, said = walker.delivery("run", FAULTS[plant])
+        status, said = walker.delivery("walk")
         assert status == 1, said
+        assert re.findall(r"^  (\S+) +FAILED ", said, re.MULTILINE) == [FAULTS[plant]], said
+        assert "publish" not in re.findall(r"^  (\S+) +passed ", said, re.MULTILINE), said
         assert "the whole log: .delivery/logs/" in said
     finally:
         git(walker.root, "reset", "--quiet", "--hard", "HEAD~1")
@@ -122,8 +121,26 @@ def test_no_value_of_any_option_goes_without_a_walk() -> None:
     assert [] in [taken(told, "ci", questions()["ci"]) for told in WALKED.values()]
 
 
+def test_every_choice_is_an_option() -> None:
+    """What can be chosen is in the pairs, and in what they count."""
+    known = {
+        (name, part)
+        for values in options().values()
+        for told in values.values()
+        for name, answer in told.items()
+        for part in (answer if isinstance(answer, list) else [answer])
+    }
+    wanted = {
+        (name, value)
+        for name, question in questions().items()
+        if "choices" in question
+        for value in choices(name)
+    }
+    assert wanted <= known
+
+
 # Texts that only enter as texts: tests/render has every one of them, and hostile ones.
-WRITTEN = {"description", "author_name", "distribution_name"}
+WRITTEN = {"description", "author_name"}
 
 
 def taken(told: Answers, name: str, question: Answers) -> object:

@@ -162,6 +162,78 @@ def test_a_ci_file_in_conflict_is_rendered_from_what_both_say(project: Path, fut
     assert "<<<<<<<" in (project / workflow).read_text()
 
 
+def test_what_somebody_wrote_between_the_marks_stays_in_conflict(
+    project: Path, future: Path
+) -> None:
+    workflow = ".github/workflows/delivery.yml"
+    [source] = future.glob("template/*/workflows/delivery.yml.jinja")
+    for path in (source, future / "template/delivery/ci/github.py"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(
+            text.replace("run: python3 -m delivery run", "run: exec python3 -m delivery run")
+        )
+    release(future, NEXT)
+    run = "run: python3 -m delivery run production\n"
+    edit(project, workflow, run, f"env: {{OURS: ours}}\n        {run}")
+    save(project)
+
+    done = template(project, "--update")
+
+    assert done.returncode == 1
+    assert f"\n  {workflow}: look for <<<<<<< (1 place)" in done.stderr
+    text = (project / workflow).read_text()
+    assert "env: {OURS: ours}\n" in text
+    assert "run: exec python3 -m delivery run lint" in text
+    assert git(project, "ls-files", "--unmerged") != ""
+
+
+def test_a_branch_has_the_update_and_its_conflicts(
+    project: Path, future: Path, tmp_path: Path
+) -> None:
+    origin, branch = tmp_path / "origin.git", "template-update"
+    git(project, "clone", "--quiet", "--bare", str(project), str(origin))
+    git(project, "remote", "add", "origin", str(origin))
+    said = template(project, "--branch")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert git(origin, "for-each-ref", f"refs/heads/{branch}") == ""
+    edit(future / "template", ".gitignore.jinja", "build/\n", "build/\ncache/\n")
+    release(future, NEXT)
+
+    said = template(project, "--branch")
+
+    assert (said.returncode, said.stderr) == (0, "")
+    told = f"2 files, no conflict\npushed to {branch} of origin\n"
+    assert said.stdout == f"updated from 99.0.0 to 99.1.0, {told}"
+    assert "cache/" in git(origin, "show", f"{branch}:.gitignore")
+    edit(future / "template", "tox.toml.jinja", '"DELIVERY_*", ', '"DELIVERY_*", "FORCE_COLOR", ')
+    release(future, "v99.2.0")
+    edit(project, "tox.toml", '"DELIVERY_*", ', '"DELIVERY_*", "PARCEL_*", ')
+    save(project)
+    before, head = content(project), git(project, "rev-parse", "HEAD")
+    said = template(project, "--branch")
+    assert said.returncode == 1
+    named = "with conflicts, which only you can solve:\n  tox.toml: look for <<<<<<< (1 place)"
+    assert f"{named}\npushed to {branch} of origin\n" in said.stderr
+    assert named in git(origin, "log", "-1", "--format=%b", branch)
+    subject = git(origin, "log", "-1", "--format=%s", branch)
+    assert subject.strip() == "Update the template: conflicts to solve"
+    assert git(origin, "rev-parse", f"{branch}^") == head
+    assert "<<<<<<< before updating\n" in git(origin, "show", f"{branch}:tox.toml")
+    assert content(project) == before
+    assert git(project, "status", "--porcelain") == ""
+
+    git(project, "fetch", "--quiet", "origin", branch)
+    git(project, "switch", "--quiet", "--detach", "FETCH_HEAD")
+    git(project, "commit", "--quiet", "--allow-empty", "--message", "Solved")
+    git(project, "push", "--quiet", "origin", f"HEAD:{branch}")
+    git(project, "switch", "--quiet", "-")
+    said = template(project, "--branch")
+    assert said.returncode == 3
+    assert f"{branch} has commits of theirs (ada@example.org): merge it or" in said.stderr
+    assert git(origin, "log", "-1", "--format=%s", branch).strip() == "Solved"
+    assert content(project) == before
+
+
 def test_an_update_that_fails_changes_nothing(project: Path, future: Path) -> None:
     edit(future / "template", ".gitignore.jinja", "build/\n", "{{ nobody_knows }}\n")
     release(future, NEXT)

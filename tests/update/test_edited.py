@@ -63,13 +63,35 @@ REMOVED = (
     "docs/index.rst",
     "delivery/rollback.yml",
 )
+# The same of a command that ruff looks after; with another setting of the linter.
+COMMAND: dict[str, object] = {"kind": "cli", "linter": "ruff"}
+COMMAND_CHANGES = {
+    "pyproject.toml": [
+        ('    "click>=8.2",\n', '    "click>=8.2",\n    "httpx>=0.28",\n'),
+        ('test = ["pytest", ', 'test = ["hypothesis", "pytest", '),
+        ("[tool.ruff]\nline-length = 100\n", "[tool.ruff]\nline-length = 120\n"),
+        ('"SIM", "UP", "W"]\n', '"SIM", "UP", "W"]\nignore = ["E701"]\n'),
+    ],
+    "tox.toml": CHANGES["tox.toml"],
+    "delivery.toml": CHANGES["delivery.toml"],
+    "src/hello_delivery/greeting.py": [("'Hello, world!'", "'Moin, world!'")],
+}
+COMMAND_WRITTEN = {
+    name: text for name, text in WRITTEN.items() if name != "src/hello_delivery/app.py"
+}
+COMMAND_REMOVED = ("tests/unit", "docs/index.rst")
 # What an update itself writes, and what is not there any more.
 UNTOLD = (".copier-answers.yml", *REMOVED)
 
 
-def edit(project: Path) -> None:
+def edit(
+    project: Path,
+    edits: dict[str, list[tuple[str, str]]],
+    written: dict[str, str],
+    removed: tuple[str, ...],
+) -> None:
     """Make a project one's own, and commit it."""
-    for name, changes in CHANGES.items():
+    for name, changes in edits.items():
         text = (project / name).read_text(encoding="utf-8")
         for old, new in changes:
             assert text.count(old) == 1, f"{name} does not have once: {old}"
@@ -78,9 +100,9 @@ def edit(project: Path) -> None:
     for name, end in ENDS.items():
         with (project / name).open("a", encoding="utf-8") as file:
             file.write(end)
-    for name, text in WRITTEN.items():
+    for name, text in written.items():
         (project / name).write_text(text, encoding="utf-8")
-    for name in REMOVED:
+    for name in removed:
         if (project / name).is_dir():
             shutil.rmtree(project / name)
         else:
@@ -100,13 +122,30 @@ def changes(old: Files, new: Files) -> dict[str, list[str]]:
     return {name: lines for name, lines in found.items() if lines and name not in UNTOLD}
 
 
-@pytest.mark.parametrize("tag", RELEASES)
+CASES = [
+    *(pytest.param(tag, {}, CHANGES, WRITTEN, REMOVED, id=tag) for tag in RELEASES),
+    *(
+        pytest.param(
+            tag, COMMAND, COMMAND_CHANGES, COMMAND_WRITTEN, COMMAND_REMOVED, id=f"{tag}-cli"
+        )
+        for tag in ("v0.4.0", list(RELEASES)[-1])
+    ),
+]
+
+
+@pytest.mark.parametrize(("tag", "answers", "edits", "written", "removed"), CASES)
 def test_an_edited_project_keeps_all_that_is_its_own(
-    skeleton: Path, begin: Begin, tag: str
+    skeleton: Path,
+    begin: Begin,
+    tag: str,
+    answers: dict[str, object],
+    edits: dict[str, list[tuple[str, str]]],
+    written: dict[str, str],
+    removed: tuple[str, ...],
 ) -> None:
-    project = begin(tag)
+    project = begin(tag, **answers)
     given = content(project)
-    edit(project)
+    edit(project, edits, written, removed)
     edited = content(project)
     update(project)
     after = content(project)
@@ -118,7 +157,7 @@ def test_an_edited_project_keeps_all_that_is_its_own(
     assert changes(merged(fresh(project, skeleton)), merged(after)) == changes(
         merged(given), merged(edited)
     )
-    assert not [name for name in REMOVED if (project / name).exists()]
+    assert not [name for name in removed if (project / name).exists()]
     assert "parcels" in tomllib.loads((project / "tox.toml").read_text())["env"]
     assert list(tomllib.loads((project / "delivery.toml").read_text())["stages"])[-1] == "parcels"
 

@@ -26,6 +26,8 @@ ANSWERS: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "library": ("v0.4.0", {"kind": "library", "linter": "ruff", "import_name": "acme.parcels"}),
     "cli": ("v0.4.0", {"kind": "cli", "license": "Apache-2.0", "command_name": "parcel"}),
+    "django": ("v0.4.0", {"framework": "django", "linter": "ruff", "license": "MPL-2.0"}),
+    "all ci": ("v0.6.0", {"ci": ["github", "gitlab", "jenkins", "buildbot"]}),
     "fastapi": ("v0.4.0", {"framework": "fastapi", "environments": ["acceptance", "staging"]}),
 }
 
@@ -33,7 +35,7 @@ ANSWERS: dict[str, tuple[str, dict[str, object]]] = {
 CASES = [
     pytest.param(tag, answers, id=f"{tag}-{name}")
     for name, (since, answers) in ANSWERS.items()
-    for tag in (RELEASES if name == "nothing" else (since, list(RELEASES)[-1]))
+    for tag in (RELEASES if name == "nothing" else dict.fromkeys((since, list(RELEASES)[-1])))
 ]
 
 

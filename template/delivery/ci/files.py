@@ -55,6 +55,15 @@ def differences(config: Config) -> list[str]:
     ]
 
 
+def differing(config: Config) -> list[str]:
+    """Return the paths of the CI files that say something else than they should.
+
+    Raises:
+        UsageError: a file has no two marks.
+    """
+    return [path for path, old, new in _compared(config) if old != new]
+
+
 def rendered(config: Config) -> dict[str, str]:
     """Return each CI file as it is with nothing of a person's own, by its path."""
     made = plan(config)

@@ -134,7 +134,7 @@ release:
     - if: $CI_COMMIT_TAG
 """
 TEMPLATE = """
-# In scheduled pipelines: what the template brings comes as a merge request.
+# In scheduled pipelines: what the template brings comes as a merge request, conflicts named.
 template:
   extends: .delivered
   stage: test
@@ -143,15 +143,13 @@ template:
   variables:
     <<: *push
     DELIVERY_LEDGER_REMOTE: ""
-    OPTIONS: -o merge_request.create -o merge_request.target={branch}
+    GIT_CONFIG_COUNT: "3"
+    GIT_CONFIG_KEY_1: push.pushOption
+    GIT_CONFIG_VALUE_1: merge_request.create
+    GIT_CONFIG_KEY_2: push.pushOption
+    GIT_CONFIG_VALUE_2: merge_request.target={branch}
   script:
-    - status=0
-    - python3 -m delivery template --update || status=$?
-    - if [ -z "$(git status --porcelain)" ]; then exit "$status"; fi
-    - git add --all
-    - git config user.name template && git config user.email template@localhost
-    - git commit --quiet -m "Update the template"
-    - git push --quiet --force $OPTIONS origin HEAD:refs/heads/template-update
+    - python3 -m delivery template --branch
   rules:
     - if: $CI_PIPELINE_SOURCE == "schedule"
 """

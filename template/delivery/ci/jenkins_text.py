@@ -124,7 +124,7 @@ WEEKLY = """\
             agent <agent>
             steps {
                 tree([])
-<security>                delivery('template')
+<security>                delivery('template --branch', true)
             }
         }
 """
