@@ -103,6 +103,7 @@ class Site:
         send: object = None,
         anonymous: bool = False,
         method: str | None = None,
+        seconds: float | None = None,
     ) -> Answer:
         """Return what is answered at an address, whatever the status.
 
@@ -112,6 +113,7 @@ class Site:
             send: a document to send as JSON, or its bytes; then the request is a POST.
             anonymous: whether not to say who we are.
             method: another one than GET, or POST where something is sent.
+            seconds: how long it may say nothing; default: `SECONDS`.
 
         Raises:
             DeliveryError: nobody answers, or not to the end.
@@ -125,20 +127,20 @@ class Site:
         if found:
             # Not sent on to where a redirect leads.
             request.add_unredirected_header("Authorization", credentials.header(found))
-        host = urlsplit(url).netloc.rpartition("@")[2]
+        host, seconds = urlsplit(url).netloc.rpartition("@")[2], seconds or SECONDS
         try:
             try:
-                with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+                with urllib.request.urlopen(request, timeout=seconds) as answer:
                     return _whole(answer, host)
             except urllib.error.HTTPError as error:
                 with error:
                     return _whole(error, host)
         except TimeoutError:
-            raise DeliveryError(f"{host} has said nothing for {SECONDS:g} s: is it up?") from None
+            raise DeliveryError(f"{host} has said nothing for {seconds:g} s: is it up?") from None
         except (OSError, http.client.HTTPException) as error:
             why = error.reason if isinstance(error, urllib.error.URLError) else error
             if isinstance(why, TimeoutError):
-                why = f"nothing for {SECONDS:g} s"
+                why = f"nothing for {seconds:g} s"
             raise DeliveryError(f"{host} cannot be reached: {why or type(why).__name__}") from None
 
     @property

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from delivery.artifact import folder
 from delivery.artifact.folder import Folder
 from delivery.artifact.index import Index, at
-from delivery.artifact.wheel import Artifact, describe
+from delivery.artifact.wheel import Artifact, describe, digest
 from delivery.errors import DeliveryError, Refused
 
 
@@ -89,6 +90,58 @@ def test_many_at_once_are_all_listed(index: Index, place: Path, tmp_path: Path) 
     page = (place / "hello-delivery" / "index.html").read_text()
     assert all(path.name in page for path in made)
     assert not list(place.rglob("*.part"))
+
+
+def test_what_a_page_tells_of_a_wheel_stays_and_the_others_are_not_read(
+    index: Index, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [wheel(tmp_path, f"1.{number}") for number in (0, 2, 1)]
+    for path in made[:2]:
+        index.publish("hello-delivery", path)
+    page, read = place / "hello-delivery" / "index.html", []
+
+    def link(path: Path) -> str:
+        read.append(path.name)
+        return listed(path)
+
+    listed = folder._link
+    monkeypatch.setattr(folder, "_link", link)
+    index.publish("hello-delivery", made[2])
+    assert read == [made[2].name]
+    lines = page.read_text().splitlines()[3:-1]
+    assert [line.partition('"')[2].partition("#")[0] for line in lines] == [
+        f"hello_delivery-1.{number}-py3-none-any.whl" for number in range(3)
+    ]
+    assert all(f"#sha256={digest(path)}" in page.read_text() for path in made)
+
+
+@pytest.mark.parametrize("keep", [0, 40, 200, 300, 10_000])
+def test_a_page_that_is_torn_or_lost_is_made_anew(
+    index: Index, place: Path, tmp_path: Path, keep: int
+) -> None:
+    made = [wheel(tmp_path, f"1.{number}") for number in range(3)]
+    for path in made[:2]:
+        index.publish("hello-delivery", path)
+    page = place / "hello-delivery" / "index.html"
+    whole = page.read_text()
+    page.write_text(whole[:keep] if keep < len(whole) else f"{whole}\nmore")
+    if not keep:
+        page.unlink()
+    index.publish("hello-delivery", made[2])
+    text = page.read_text()
+    assert text.startswith(whole.removesuffix("</body></html>\n")) and text.endswith("</html>\n")
+    assert all(text.count(f"{path.name}#sha256={digest(path)}") == 1 for path in made)
+
+
+def test_a_wheel_that_somebody_took_away_is_listed_by_what_came_after(
+    index: Index, place: Path, tmp_path: Path
+) -> None:
+    first, second = wheel(tmp_path / "a"), wheel(tmp_path / "b", body="x = 2\n")
+    index.publish("hello-delivery", first)
+    (place / "hello-delivery" / first.name).unlink()
+    index.publish("hello-delivery", second)
+    text = (place / "hello-delivery" / "index.html").read_text()
+    assert digest(second) in text and digest(first) not in text
 
 
 def test_a_full_or_closed_index_is_a_sentence(tmp_path: Path) -> None:
