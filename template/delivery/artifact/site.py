@@ -250,7 +250,8 @@ def other_bytes(index: object, file: str, found: str, wanted: str) -> Refused:
 def _whole(answer: Any, host: str) -> Answer:
     """Read an answer to its end."""
     until, parts, length = time.monotonic() + WHOLE, [], answer.headers.get("Content-Length")
-    while part := answer.read(1 << 16):
+    # As it comes: to wait for so many bytes would let it trickle for ever.
+    while part := answer.read1(1 << 16):
         parts.append(part)
         if time.monotonic() > until:
             raise DeliveryError(f"{host} is too slow: one answer took more than {WHOLE:g} s")
