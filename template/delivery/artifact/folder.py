@@ -123,8 +123,8 @@ def _listed(folder: Path, new: str = "", without: str = "") -> None:
     """List the folder's wheels; what its page tells of a wheel stays, for no wheel ever changes."""
     told = _told(folder / "index.html")
     told.pop(new, None)
-    wheels = sorted(folder.glob("*.whl"), key=lambda wheel: wheel.name)
-    _page(folder, [told.get(w.name) or _link(w) for w in wheels if w.name != without])
+    wheels = sorted(n for n in os.listdir(folder) if n.endswith(".whl") and n != without)
+    _page(folder, [told.get(name) or _link(folder / name) for name in wheels])
 
 
 def _told(page: Path) -> dict[str, str]:
