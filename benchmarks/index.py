@@ -1,7 +1,8 @@
-"""How long a private devpi takes to have an artifact, with few and with many versions there.
+"""How long an index takes to have an artifact, with few and with many versions there.
 
     python benchmarks/index.py [VERSIONS …]
 
+folder   a wheel and two papers, by `Folder.publish`; all others: a private devpi
 publish  a wheel and two papers, by `Devpi.publish`
 upload   ``uv publish`` of another wheel alone: the yardstick of publish
 promote  the wheel and its papers from dev to acceptance, by `Devpi.push`
@@ -27,6 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "template")]
 
 from delivery.artifact import credentials, site
 from delivery.artifact.devpi import Devpi
+from delivery.artifact.folder import Folder
 from delivery.artifact.wheel import describe
 
 from devpi import local
@@ -52,7 +54,7 @@ def seconds(what: Callable[[], object]) -> float:
     return time.monotonic() - start
 
 
-def once(index: Devpi, folder: Path, number: int) -> dict[str, float]:
+def once(index: Devpi, plain: Folder, folder: Path, number: int) -> dict[str, float]:
     """Publish, promote and fetch a version; return the seconds of each."""
     goal = index.at("acceptance")
     made, bare = wheel(folder, f"2.{number}"), wheel(folder, f"3.{number}")
@@ -62,6 +64,7 @@ def once(index: Devpi, folder: Path, number: int) -> dict[str, float]:
     artifact = describe(made, "c" * 40)
     push = {"name": NAME, "version": f"3.{number}", "targetindex": goal.name}
     return {
+        "folder": seconds(lambda: plain.publish(NAME, made, papers)),
         "publish": seconds(lambda: index.publish(NAME, made, papers)),
         "upload": seconds(lambda: index.site.upload(f"{index}/", bare, index)),
         "promote": seconds(lambda: index.push(NAME, artifact, goal, b"{}")),
@@ -112,13 +115,15 @@ def main() -> None:
         server = create(root / "devpi")
         os.environ["DELIVERY_INDEX_PASSWORD"] = server.password
         try:
-            index, there = Devpi.parse(server.index, root), 0
+            index, plain, there = Devpi.parse(server.index, root), Folder(root / "folder"), 0
             for versions in [int(word) for word in sys.argv[1:]] or [0, 1000]:
                 if there < versions:
                     fill(server, index, root, range(there, versions))
+                    for number in range(there, versions):
+                        plain.publish(NAME, wheel(root, f"1.{number}"))
                     there = versions
                 print(f"{versions} versions, load {os.getloadavg()[0]:.1f}", flush=True)
-                runs = [once(index, root, versions + n) for n in range(TIMES)]
+                runs = [once(index, plain, root, versions + n) for n in range(TIMES)]
                 for name in runs[0]:
                     middle = statistics.median(run[name] for run in runs)
                     print(f"  {name:<8} {middle:6.3f} s", flush=True)

@@ -1,6 +1,6 @@
 """A private devpi on this machine, to try and to test with: start, tell, stop.
 
-    python devpi/local.py start FOLDER [--for PROJECT]
+    python devpi/local.py start FOLDER [--for PROJECT] [--mirror INDEX]
     python devpi/local.py stop FOLDER
 
 It listens on the loopback interface alone. The team's password is in FOLDER/password, for nobody
@@ -223,10 +223,12 @@ def main() -> int:
     parser.add_argument("what", choices=["start", "stop"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--for", dest="project", type=Path, help="whose index it shall be")
+    mirror = "the simple index that a new one falls back to"
+    parser.add_argument("--mirror", default="", metavar="INDEX", help=mirror)
     args = parser.parse_args()
     folder = args.folder.resolve()
     if args.what == "start":
-        made = create(folder)
+        made = create(folder, args.mirror)
         if args.project:
             use(args.project, made.index)
         print(f"devpi is at {made.url}, its team's password in {folder / 'password'}")

@@ -13,6 +13,7 @@ from .artifact.devpi import Devpi
 from .artifact.index import Index, at
 from .errors import UsageError
 from .tables import PUBLISH, Limits, Retention, Stage
+from .tools import base
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def load(root: Path) -> Config:
         root=root,
         name=project["name"],
         python=(int(floor[1]), int(floor[2])) if floor else (3, 11),
-        index=at(table["index"].replace("{data}", str(data_home())), root, table.get("upload")),
+        index=at(_here(table["index"]), root, table.get("upload")),
         remote=os.environ.get("DELIVERY_LEDGER_REMOTE", ledger.get("remote", "")),
         push=os.environ.get("DELIVERY_LEDGER_PUSH") != "no",
         stages=stages,
@@ -190,6 +191,10 @@ def load(root: Path) -> Config:
     )
 
 
+def _here(index: str) -> str:
+    return index.replace("{data}", str(data_home())) if "{data}" in index else index
+
+
 def data_home() -> Path:
     """Return the user's data directory (XDG Base Directory Specification)."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base("XDG_DATA_HOME", ".local", "share")

@@ -56,6 +56,28 @@ def uv(root: Path) -> str:
     return found
 
 
+def home() -> Path:
+    """Return the user's home folder.
+
+    Raises:
+        UsageError: nobody knows it.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise UsageError("nobody knows the home folder of this user: set HOME") from None
+
+
+def base(variable: str, *usual: str) -> Path:
+    """Return a base folder of the user's (XDG): a relative one is not heeded, by its rules.
+
+    Raises:
+        UsageError: the variable says none, and nobody knows where the home folder is.
+    """
+    told = Path(os.environ.get(variable, ""))
+    return told if told.is_absolute() else home().joinpath(*usual)
+
+
 def environ() -> dict[str, str]:
     """Return our environment as the project's own tox shall see it.
 
@@ -109,7 +131,7 @@ def _python(root: Path, pins: Path, tool: str, shared: bool = True) -> Path:
         raise UsageError(f"{root / pins} is missing: it pins {tool}; git log -- {pins}") from None
     content += f"{sys.version} {Path(sys.executable).resolve()}".encode()
     name = f"tools-{tool}-{hashlib.sha256(content).hexdigest()[:12]}"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = base("XDG_CACHE_HOME", ".cache")
     places = [root / ".delivery"]
     with _held([cache / "delivery", *places] if shared else places, name) as folder:
         python, done = folder / "bin" / "python", folder / "complete"

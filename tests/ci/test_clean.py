@@ -112,3 +112,24 @@ def test_gitlab_lets_nothing_push_that_runs_for_every_commit(
     # Their tools and packages are in the tree, which is theirs alone, and in no cache of others.
     assert told == {"XDG_CACHE_HOME": "$CI_PROJECT_DIR/.delivery/cache"}
     assert [name for name, job in jobs.items() if "cache" in job] == [".tested"]
+
+
+def test_a_tag_is_attested_and_sent_to_pypi_by_the_identity_of_its_job_alone(
+    project: Path,
+) -> None:
+    jobs = loaded(project / FOLDER / "delivery.yml")["jobs"]
+    asking = {name for name, job in jobs.items() if "id-token" in job.get("permissions", {})}
+    assert asking == {"release", "pypi"} & jobs.keys() and "release" in asking
+    release = jobs["release"]
+    assert release["if"] == "github.ref_type == 'tag'"
+    wanted = {"attestations": "write", "contents": "write", "id-token": "write"}
+    assert release["permissions"] == wanted
+    steps = [step for step in release["steps"] if "attest" in step.get("uses", "")]
+    assert [step["with"] for step in steps] == [{"subject-path": "dist/*"}]
+    assert release["steps"].index(steps[0]) < len(release["steps"]) - 1  # before it is released
+    deployed = "environment = " in (project / "delivery.toml").read_text(encoding="utf-8")
+    assert ("pypi" in jobs) == (not deployed)
+    if pypi := jobs.get("pypi"):
+        assert pypi["if"] == "github.ref_type == 'tag' && vars.PYPI == 'yes'"
+        assert pypi["permissions"] == {"id-token": "write"} and pypi["environment"] == "pypi"
+        assert "secrets." not in str(pypi) and "password" not in str(pypi)

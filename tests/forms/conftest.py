@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +24,7 @@ Told = dict[str, str]
 IDENTITY = {
     f"GIT_{who}_{what}": "ada" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
 }
+NEEDED = "libtiny0"  # of the system
 # Without a ledger of stages that passed: they are not what is tested here.
 PUBLISH = ("build", "publish")
 
@@ -76,6 +79,20 @@ class Published:
         return {key: told[key] for key in ("version", "commit", "sha256")}
 
 
+def archive(folder: Path) -> None:
+    """Make a Debian archive of one package, which a project may name under ``[system]``."""
+    control = folder / "package/DEBIAN/control"
+    control.parent.mkdir(parents=True)
+    about = f"Package: {NEEDED}\nVersion: 1.5-1\nArchitecture: all\nDescription: a library\n"
+    control.write_text(about := f"{about}Maintainer: Ada <ada@example.org>\n")
+    deb = folder / f"{NEEDED}.deb"
+    build = ["dpkg-deb", "--build", "--root-owner-group", str(control.parents[1]), str(deb)]
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
+    sha256 = hashlib.sha256(deb.read_bytes()).hexdigest()
+    where = f"Filename: ./{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {sha256}\n"
+    (folder / "Packages.gz").write_bytes(gzip.compress((about + where).encode()))
+
+
 Boxed = tuple[Published, list[Told]]
 
 
@@ -98,6 +115,11 @@ def project(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 
 @pytest.fixture(scope="session")
 def boxed(project: Callable[..., Published]) -> Boxed:
-    """A project with every form, and what its two versions are: a tag, and the commit after it."""
+    """A project with every form, and what its two versions are: a tag, and the commit after it.
+
+    It needs a package of the system.
+    """
     made = project("boxed-parcel", forms=["oci", "deb"])
+    with (made.root / "delivery.toml").open("a") as table:
+        table.write(f'\n[system]\npackages = ["{NEEDED}"]\n')
     return made, [made.publish(tag="1.2.0"), made.publish()]

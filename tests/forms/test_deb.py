@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from delivery.forms.deb import debian
 from packaging.version import Version
 
-from tests.forms.conftest import Boxed, Published, Told
+from tests.forms.conftest import NEEDED, Boxed, Published, Told, archive
 from tests.hosts.base import base
 from tests.hosts.conftest import CACHE
 from tests.hosts.host import Host
@@ -55,8 +56,14 @@ def packages(boxed: Boxed) -> Packages:
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
-    """A host that has nothing but Debian."""
+    """A host that has nothing but Debian, and an archive on its own disk."""
     with Lab(base(CACHE), 1) as lab:
+        disk = lab["h1"].disk
+        archive(disk / "srv/apt")
+        for source in (disk / "etc/apt").glob("sources.list*/*"):
+            source.unlink()
+        (disk / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/apt ./\n")
+        apt(lab["h1"], "update")
         yield lab["h1"]
 
 
@@ -98,7 +105,8 @@ def test_it_says_what_it_is(packages: Packages) -> None:
         show = ["dpkg-deb", f"--showformat={form}", "--show", str(package)]
         said = subprocess.run(show, check=True, capture_output=True, text=True).stdout.splitlines()
         assert said[:2] == ["boxed-parcel", debian(told["version"])]
-        assert said[2].startswith("python3 (>= 3.") and said[3].endswith("delivers itself.")
+        assert re.fullmatch(rf"python3 \(>= 3\.\d+\), python3 \(<< 3\.\d+\), {NEEDED}", said[2])
+        assert said[3].endswith("delivers itself.")
 
 
 def test_made_again_it_is_the_same_to_the_byte(boxed: Boxed, packages: Packages) -> None:
@@ -116,10 +124,12 @@ def test_it_installs_without_a_question_and_its_purge_leaves_nothing(
     (package, told), _ = packages
     install(host, package)
     assert ask(host) == told
+    assert "install ok installed" in host.sh(f"dpkg-query --status {NEEDED}")
+    assert json.loads(host.sh("cat /opt/boxed-parcel/release.json"))["system"] == [NEEDED]
     assert host.sh("systemctl is-enabled boxed-parcel") == "enabled"
     host.sh("echo BOXED_PARCEL_GREETING=Hi >/etc/default/boxed-parcel")
     host.sh("touch /var/lib/boxed-parcel/kept")
-    apt(host, "purge", "boxed-parcel")
+    apt(host, "purge", "boxed-parcel", NEEDED)
     # dpkg takes an empty /opt along, as no package of Debian's own claims it.
     assert files(host) | {"/opt"} == before
     assert "boxed-parcel" not in host.sh("systemctl list-units --all --plain")

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.delivery.role.conftest import free_port
-from tests.forms.conftest import Boxed, Published
+from tests.forms.conftest import NEEDED, Boxed, Published
+from tests.forms.conftest import archive as packages
 from tests.hosts.base import base
 from tests.hosts.conftest import CACHE
 from tests.hosts.index import fill
@@ -43,6 +44,11 @@ default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 ASK = (
     "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8000/version').read().decode())"
 )
+# The base's own sources are on a network that a build may not have.
+SOURCES = """FROM localhost/plain
+RUN rm --recursive --force /etc/apt/sources.list.d && \\
+    echo 'deb [trusted=yes] http://127.0.0.1:{port}/apt ./' >/etc/apt/sources.list
+"""
 LISTED = (
     "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()))"
 )
@@ -101,9 +107,12 @@ def images(boxed: Boxed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[I
     found = Images(made, env, f"localhost/boxed-parcel:{told['version'].replace('+', '-')}")
     base(CACHE)
     (archive,) = CACHE.glob(f"{base(CACHE).parent.name}.tar.zst")
-    found.run("podman", "import", "--quiet", archive, "localhost/base")
+    found.run("podman", "import", "--quiet", archive, "localhost/plain")
     fill(folder / "index", [made.root / "requirements/prod.txt"])
+    packages(folder / "index/apt")
     port = free_port()
+    (folder / "Containerfile").write_text(SOURCES.format(port=port))
+    found.run("buildah", "build", "--quiet", "--tag=localhost/base", folder)
     serve = ["-m", "http.server", "--bind=127.0.0.1", f"--directory={folder / 'index'}", str(port)]
     null = subprocess.DEVNULL
     server = subprocess.Popen([sys.executable, *serve], stdout=null, stderr=null)
@@ -153,6 +162,13 @@ def test_it_has_what_the_lock_names_and_its_own_wheel(images: Images, running: s
     locked = set(re.findall(r"^([a-z0-9.-]+==\S+)", lock, re.MULTILINE))
     others = {one.partition("==")[0] for one in said - locked}
     assert others == {"boxed-parcel", "pip", "setuptools"}
+
+
+def test_it_has_what_it_needs_of_the_system_and_names_it(images: Images, running: str) -> None:
+    said = images.run("podman", "exec", running, "dpkg", "--status", NEEDED)
+    assert "Status: install ok installed" in said
+    named = json.loads(images.run("podman", "exec", running, "cat", "release.json"))["system"]
+    assert named == [NEEDED]
 
 
 def test_its_labels_say_what_it_is(images: Images, boxed: Boxed) -> None:

@@ -35,6 +35,8 @@ made = describe(path, "")
 if what == "publish":
     print(index.publish(name, path))
 for level in sys.argv[5:]:
+    if what == "upload":
+        index.at(level).site.upload(f"{index.at(level)}/", path, index.at(level))
     if what == "promote":
         print(index.push(name, made, index.at(level)))
         index = index.at(level)
@@ -122,11 +124,23 @@ class Server:
         return self.lab.run(words, environment, cwd=self.work, capture_output=True)
 
     def tool(
-        self, what: str, made: Wheel, *levels: str, password: str = PASSWORDS["team"]
+        self, what: str, made: Wheel, *levels: str, password: str = PASSWORDS["team"], **more: str
     ) -> subprocess.CompletedProcess[str]:
-        """Do with a wheel what a project's stages do."""
+        """Do with a wheel what a project's stages do, or only upload it."""
         command = [sys.executable, "-c", TOOL, what, f"devpi+{self.url}/team", NAME]
-        return self.inside([*command, made.path, *levels], password)
+        return self.inside([*command, made.path, *levels], password, **more)
+
+    def told(self, path: str) -> dict[str, object]:
+        """Return what the server tells of one of its indices."""
+        code = (
+            "import sys, urllib.request as u\n"
+            "asked = u.Request(sys.argv[1], headers={'Accept': 'application/json'})\n"
+            "print(u.urlopen(asked, timeout=20).read().decode())"
+        )
+        done = self.inside([sys.executable, "-c", code, f"{self.url}/{path}"])
+        assert done.returncode == 0, done.stderr
+        found: dict[str, object] = json.loads(done.stdout)["result"]
+        return found
 
     def has(self, made: Wheel) -> bool:
         """Tell whether every level serves the bytes of a wheel."""

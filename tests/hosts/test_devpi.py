@@ -17,7 +17,7 @@ from tests.delivery.role.wheels import NAME, Wheel, wheel
 from .host import CONTROLLER
 from .index import fill
 from .lab import Lab
-from .shelf import DOMAIN, LEVELS, NOBODY, Server, certified, changed
+from .shelf import DOMAIN, LEVELS, NOBODY, PASSWORDS, Server, certified, changed
 
 pytestmark = pytest.mark.hosts
 
@@ -87,6 +87,32 @@ def test_a_second_run_changes_nothing(server: Server) -> None:
 
 def test_the_tool_promotes_a_wheel_to_production(server: Server, promoted: Wheel) -> None:
     assert server.has(promoted)
+
+
+def test_no_level_lets_go_of_what_it_has(server: Server, promoted: Wheel) -> None:
+    other = wheel(server.work / "others", "1.0", extra="x = 2\n")
+    assert other.sha256 != promoted.sha256
+    for level in LEVELS:
+        assert server.told(f"team/{level}")["volatile"] is False
+        done = server.tool("upload", other, level)
+        assert done.returncode and " 409 " in done.stderr, done.stdout + done.stderr
+    assert server.has(promoted)
+
+
+def test_uploaders_upload_and_nobody_else_does(server: Server) -> None:
+    bot: dict[str, object] = {"name": "bot", "password": "horse-battery-bot", "indices": []}
+    team: dict[str, object] = {"name": "team", "password": PASSWORDS["team"], "indices": LEVELS}
+    made, who = wheel(server.work / "wheels", "1.2"), {"DELIVERY_INDEX_USER": "bot"}
+    assert changed(server.play(devpi_users=[bot, {**team, "uploaders": ["bot"]}])) == 1
+    for level in LEVELS:
+        told = server.told(f"team/{level}")
+        assert told["acl_upload"] == told["acl_toxresult_upload"] == ["bot"]
+    done = server.tool("publish", made)
+    assert done.returncode and " 403 " in done.stderr, done.stderr
+    done = server.tool("publish", made, password="horse-battery-bot", **who)
+    assert done.stdout == "True\n", done.stderr
+    assert changed(server.play()) == 1
+    assert server.told("team/dev")["acl_upload"] == ["team"]
 
 
 def test_nobody_uploads_without_the_password(server: Server) -> None:

@@ -50,6 +50,19 @@ def integration(service: Service) -> None:
     service.edit("pyproject.toml", ".server:main", ".server:nowhere")
 
 
+def component(service: Service) -> None:
+    # Nothing but the SBOM misses it. One more requirement has tox make it anew for who comes next.
+    deps = '["-r requirements/prod.txt"'
+    inspect = '    ["python", "-m", "delivery", "inspect"],\n'
+    lose = "from importlib.metadata import distribution as one; from shutil import rmtree;"
+    lose += "rmtree(one('itsdangerous')._path)"
+    head, begin, rest = (service.root / "tox.toml").read_text().partition("[env.integration]")
+    assert deps in rest and inspect in rest
+    rest = rest.replace(deps, f'{deps}, "iniconfig"', 1)
+    rest = rest.replace(inspect, f'    ["python", "-c", "{lose}"],\n{inspect}', 1)
+    (service.root / "tox.toml").write_text(head + begin + rest)
+
+
 def docs(service: Service) -> None:
     path = service.root / "docs/index.rst"
     path.write_text(path.read_text() + "\nSee :doc:`nowhere`.\n")
@@ -110,6 +123,7 @@ FAULTS: dict[Callable[[Service], None], str] = {
     doctest: "unit",
     build: "build",
     integration: "integration",
+    component: "integration",
     docs: "docs",
     example: "docs",
     unsafe: "security",

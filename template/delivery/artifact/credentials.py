@@ -9,9 +9,9 @@ import os
 import shutil
 import stat
 import subprocess
-from pathlib import Path
 from urllib.parse import urlsplit
 
+from .. import tools
 from ..errors import UsageError
 
 NAMES = ("DELIVERY_INDEX_USER", "DELIVERY_INDEX_PASSWORD")  # of variables
@@ -42,7 +42,10 @@ def header(found: tuple[str, str]) -> str:
 
 
 def _netrc(host: str) -> tuple[str, str] | None:
-    path = Path.home() / ".netrc"
+    try:
+        path = tools.home() / ".netrc"
+    except UsageError:
+        return None  # who has no home has no file there
     if not path.is_file():
         return None
     try:

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from ..errors import DeliveryError, Missing, UsageError
 from .credentials import HINT
-from .site import Answer, Site, other_bytes
+from .site import WHOLE, Answer, Site, other_bytes
 from .wheel import Artifact, describe, normalized
 
 DEVPI = "devpi+"
@@ -162,7 +162,8 @@ class Devpi:
 
     def wheels(self, name: str) -> set[str]:
         """Return the wheels of a distribution that this very index has (see `Shelf`)."""
-        links = self._told(f"{normalized(name)}?ignore_bases", name)
+        # devpi looks at each of them first: with thousands, that takes its time.
+        links = self._told(f"{normalized(name)}?ignore_bases", name, WHOLE)
         own = (link.name for link in links if link.index == self.name)
         return {file for file in own if file.endswith(".whl")}
 
@@ -216,9 +217,9 @@ class Devpi:
         links = self._told(path, f"{name} {version}")
         return [link for link in links if self.level == DEV or link.index == self.name]
 
-    def _told(self, path: str, about: str) -> list[Link]:
+    def _told(self, path: str, about: str, seconds: float | None = None) -> list[Link]:
         """Return the files of the version, or of all versions, that the server tells of."""
-        answer = self.site.ask(f"{self}/{path}", "application/json")
+        answer = self.site.ask(f"{self}/{path}", "application/json", seconds=seconds)
         if answer.status == 404:
             return []
         try:

@@ -6,6 +6,7 @@ import fcntl
 import glob
 import html
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from ..errors import DeliveryError, Missing, Refused
 from .wheel import Artifact, digest, metadata, normalized, verified
 
 HEAD = '<!DOCTYPE html>\n<html><head><meta name="pypi:repository-version" content="1.0"></head>\n'
+LINE = re.compile(r'<a href="[^"]+#sha256=[0-9a-f]{64}"[^>]*>([^<]+)</a><br>\n')  # of a wheel
+PAGE = re.compile(rf"{re.escape(HEAD)}<body>\n((?:<a .+\n)*)</body></html>\n")
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Folder:
             with self._locked():
                 # The wheel last: what has it has all of it.
                 new = [self._put(folder, file) for file in (*papers, wheel)]
-                _listed(folder)
+                _listed(folder, new=wheel.name if new[-1] else "")
                 projects = [path.name for path in sorted(self.path.iterdir()) if path.is_dir()]
                 _page(self.path, [_anchor(f"{project}/", project) for project in projects])
         except OSError as error:
@@ -116,9 +119,19 @@ def _anchor(target: str, text: str, python: str = "") -> str:
     return f'<a href="{html.escape(target)}"{needs}>{html.escape(text)}</a><br>\n'
 
 
-def _listed(folder: Path, without: str = "") -> None:
-    wheels = sorted(path for path in folder.glob("*.whl") if path.name != without)
-    _page(folder, [_link(path) for path in wheels])
+def _listed(folder: Path, new: str = "", without: str = "") -> None:
+    """List the folder's wheels; what its page tells of a wheel stays, for no wheel ever changes."""
+    told = _told(folder / "index.html")
+    told.pop(new, None)
+    wheels = sorted(n for n in os.listdir(folder) if n.endswith(".whl") and n != without)
+    _page(folder, [told.get(name) or _link(folder / name) for name in wheels])
+
+
+def _told(page: Path) -> dict[str, str]:
+    """Return each wheel's line of a page; none where it is not whole, or is not there."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    whole = PAGE.fullmatch(text)
+    return {html.unescape(line[1]): line[0] for line in LINE.finditer(whole[1] if whole else "")}
 
 
 def _page(folder: Path, links: list[str]) -> None:

@@ -96,4 +96,9 @@ def at(address: str, root: Path, upload: str | None = None) -> Index:
             f"delivery.toml: index cannot be {scheme}://…: it is a folder, the https://… of a"
             " simple index, or devpi+https://HOST/TEAM"
         )
-    return Folder(root / Path(address).expanduser())
+    try:
+        return Folder(root / Path(address).expanduser())
+    except RuntimeError:
+        raise UsageError(
+            f"delivery.toml: nobody knows whose home {address} begins with: name a folder"
+        ) from None

@@ -103,6 +103,7 @@ class Site:
         send: object = None,
         anonymous: bool = False,
         method: str | None = None,
+        seconds: float | None = None,
     ) -> Answer:
         """Return what is answered at an address, whatever the status.
 
@@ -112,6 +113,7 @@ class Site:
             send: a document to send as JSON, or its bytes; then the request is a POST.
             anonymous: whether not to say who we are.
             method: another one than GET, or POST where something is sent.
+            seconds: how long it may say nothing; default: `SECONDS`.
 
         Raises:
             DeliveryError: nobody answers, or not to the end.
@@ -125,20 +127,20 @@ class Site:
         if found:
             # Not sent on to where a redirect leads.
             request.add_unredirected_header("Authorization", credentials.header(found))
-        host = urlsplit(url).netloc.rpartition("@")[2]
+        host, seconds = urlsplit(url).netloc.rpartition("@")[2], seconds or SECONDS
         try:
             try:
-                with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+                with urllib.request.urlopen(request, timeout=seconds) as answer:
                     return _whole(answer, host)
             except urllib.error.HTTPError as error:
                 with error:
                     return _whole(error, host)
         except TimeoutError:
-            raise DeliveryError(f"{host} has said nothing for {SECONDS:g} s: is it up?") from None
+            raise DeliveryError(f"{host} has said nothing for {seconds:g} s: is it up?") from None
         except (OSError, http.client.HTTPException) as error:
             why = error.reason if isinstance(error, urllib.error.URLError) else error
             if isinstance(why, TimeoutError):
-                why = f"nothing for {SECONDS:g} s"
+                why = f"nothing for {seconds:g} s"
             raise DeliveryError(f"{host} cannot be reached: {why or type(why).__name__}") from None
 
     @property
@@ -196,9 +198,8 @@ class Site:
         if found:
             environment |= dict(zip(("UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"), found))
         environment |= {"UV_HTTP_TIMEOUT": f"{SECONDS:.0f}", "UV_HTTP_RETRIES": "1"}
-        identity = "never" if found else "automatic"  # what a CI system may lend: PyPI asks for it
         words = ["publish", "--no-config", "--quiet", "--keyring-provider=disabled"]
-        words += [f"--trusted-publishing={identity}", f"--publish-url={to}", str(file)]
+        words += ["--trusted-publishing=never", f"--publish-url={to}", str(file)]
         try:
             done = subprocess.run(
                 [tools.uv(self.root), *words],
@@ -249,7 +250,8 @@ def other_bytes(index: object, file: str, found: str, wanted: str) -> Refused:
 def _whole(answer: Any, host: str) -> Answer:
     """Read an answer to its end."""
     until, parts, length = time.monotonic() + WHOLE, [], answer.headers.get("Content-Length")
-    while part := answer.read(1 << 16):
+    # As it comes: to wait for so many bytes would let it trickle for ever.
+    while part := answer.read1(1 << 16):
         parts.append(part)
         if time.monotonic() > until:
             raise DeliveryError(f"{host} is too slow: one answer took more than {WHOLE:g} s")

@@ -122,6 +122,10 @@ class Between(BaseHTTPRequestHandler):
                 self.send_header(name, answer.headers[name])
         self.send_header("Content-Length", str(len(told)))
         self.end_headers()
+        if fault == "trickles":
+            for byte in told:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.3)
         self.wfile.write(told[: len(told) // 2] if fault == "drops the answer" else told)
 
     do_POST = do_DELETE = do_GET  # noqa: N815 - the names that http.server calls

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from delivery.artifact import credentials
 from delivery.artifact.index import at
+from delivery.artifact.site import Site
 from delivery.errors import UsageError
 
 from devpi.local import Server
@@ -116,6 +120,56 @@ def test_no_word_of_it_is_said_or_written_or_in_a_process_list(
         ["grep", "-rl", server.password, str(built.root)], capture_output=True, text=True
     )
     assert not found.stdout
+
+
+class Leads(BaseHTTPRequestHandler):
+    """Leads on to where it is told, or nowhere; keeps what it was told of who asks."""
+
+    to = ""
+    told: list[str | None]
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+        """Answer."""
+        self.told.append(self.headers["Authorization"])
+        self.send_response(302 if self.to else 200)
+        if self.to:
+            self.send_header("Location", self.to)
+        self.end_headers()
+
+
+def test_they_are_not_sent_on_to_where_an_index_leads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(credentials.PASSWORD, "secret")
+
+    class Here(Leads):
+        """The index."""
+
+        told = []
+
+    class There(Leads):
+        """Somebody else."""
+
+        told = []
+
+    with contextlib.ExitStack() as stack:
+        servers = [ThreadingHTTPServer(("127.0.0.1", 0), each) for each in (Here, There)]
+        for server in servers:
+            thread = threading.Thread(target=stack.enter_context(server).serve_forever)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+        own, other = (f"http://127.0.0.1:{server.server_address[1]}" for server in servers)
+        Here.to = f"{other}/file"
+        site = Site.parse(own, tmp_path, "ada")
+        assert site.ask(f"{own}/file").url == f"{other}/file"
+        assert Here.told == [credentials.header(("ada", "secret"))]
+        assert There.told == [None]
+        site.ask(f"{other}/file")  # a page may name any address
+        assert There.told == [None, None]
 
 
 def test_stages_that_need_no_index_are_not_told(

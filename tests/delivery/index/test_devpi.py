@@ -9,16 +9,21 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from delivery.artifact import credentials
+from delivery.artifact.devpi import Devpi
+from delivery.artifact.wheel import describe
 from delivery.environments import deployments
 from delivery.errors import DeliveryError, Missing
 from delivery.pipeline import promotion
 from delivery.project import Project
 
-from devpi.local import Server
+from devpi.local import Server, create
 from tests.delivery.tool.conftest import Toy
+from tests.delivery.tool.test_index import wheel
 
 from .conftest import Way, files, wheels
 
+LEVELS = ("dev", "acceptance", "production")
 ENVIRONMENTS = """
 [stages.production]
 needs = ["acceptance"]
@@ -163,6 +168,58 @@ def test_what_the_gate_refuses_is_not_let_in(built: Toy, server: Server, team: s
     assert wheels(server, f"{team}/production") == []
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_no_level_lets_go_of_what_it_has(
+    ready: Toy, server: Server, team: str, level: str, tmp_path: Path
+) -> None:
+    assert server.api("GET", f"/{team}/{level}")["volatile"] is False
+    index = Devpi.parse(f"devpi+{server.url}/{team}", ready.root).at(level)
+    made = wheel(tmp_path / "a", "1.0")
+    index.site.upload(f"{index}/", made, index)
+    other = wheel(tmp_path / "b", "1.0", "x = 2\n")
+    with pytest.raises(DeliveryError, match="did not take hello_delivery-1.0.* 409 "):
+        index.site.upload(f"{index}/", other, index)
+    artifact = describe(made, "c" * 40)
+    assert index.fetch("hello-delivery", artifact).read_bytes() == made.read_bytes()
+
+
+def test_one_index_serves_a_release_and_from_behind_it_what_that_needs(
+    ready: Toy, server: Server, team: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind = Devpi.parse(f"devpi+{server.url}/{team}", ready.root)
+    behind.publish("tiny-part", wheel(tmp_path, "1.0", name="tiny_part"))
+    made = wheel(tmp_path, "1.0", needs="tiny-part==1.0")
+    artifact = describe(made, "c" * 40)
+    front = create(tmp_path / "devpi", f"{behind}/+simple/")
+    try:
+        monkeypatch.setenv("DELIVERY_INDEX_PASSWORD", front.password)
+        credentials.find.cache_clear()
+        dev, acceptance, production = (
+            Devpi.parse(front.index, ready.root).at(level) for level in LEVELS
+        )
+        dev.publish("hello-delivery", made)
+        dev.push("hello-delivery", artifact, acceptance)
+        acceptance.push("hello-delivery", artifact, production)
+        for name, install in installers(production.url).items():
+            place = tmp_path / name
+            command = [*install, "--target", str(place), "hello-delivery==1.0"]
+            subprocess.run(command, check=True, env={"PATH": f"{Path(sys.executable).parent}"})
+            assert {path.name for path in place.glob("*.py")} == {
+                "hello_delivery.py",
+                "tiny_part.py",
+            }
+    finally:
+        front.stop()
+
+
+def installers(url: str) -> dict[str, list[str]]:
+    """Return how each installer is told to install from one index alone."""
+    return {
+        "pip": [sys.executable, "-m", "pip", "--isolated", "install", "--index-url", url],
+        "uv": ["uv", "pip", "install", "--no-config", "--no-cache", "--default-index", url],
+    }
+
+
 @pytest.mark.parametrize("installer", ["pip", "uv"])
 def test_both_installers_install_from_it(
     built: Toy, server: Server, team: str, tmp_path: Path, installer: str
@@ -173,10 +230,7 @@ def test_both_installers_install_from_it(
     wanted = tmp_path / "wanted.txt"
     wanted.write_text(f"toy=={artifact.version} --hash=sha256:{artifact.sha256}\n")
     url = f"{server.url}/{team}/dev/+simple/"
-    install = {
-        "pip": [sys.executable, "-m", "pip", "--isolated", "install", "--index-url", url],
-        "uv": ["uv", "pip", "install", "--no-config", "--no-cache", "--default-index", url],
-    }[installer]
+    install = installers(url)[installer]
     more = ["--no-deps", "--target", str(tmp_path / "to"), "--require-hashes", "-r", str(wanted)]
     subprocess.run([*install, *more], check=True, env={"PATH": f"{Path(sys.executable).parent}"})
     assert (tmp_path / "to" / "toy" / "__init__.py").is_file()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from delivery import commands
 from delivery.artifact import site
+from delivery.artifact.devpi import Devpi
 from delivery.errors import DeliveryError, Refused
 from delivery.pipeline import promotion
 from delivery.project import Project
 
 from devpi.local import Server, create
 from tests.delivery.tool.conftest import Toy
+from tests.delivery.tool.test_index import wheel
 
 from .conftest import Way, files, wheels
 from .test_devpi import accepted, indices
@@ -98,12 +101,12 @@ def test_a_version_with_another_digest_is_refused(
 ) -> None:
     project = Project.find(built.root)
     commands.publish(project)
-    (wheel,) = (built.root / "dist").glob("*.whl")
-    other = tmp_path / wheel.name
-    other.write_bytes(wheel.read_bytes() + b"\0")
+    (made,) = (built.root / "dist").glob("*.whl")
+    other = tmp_path / made.name
+    other.write_bytes(made.read_bytes() + b"\0")
     with pytest.raises(Refused, match="with other bytes"):
         project.config.index.publish("toy", other)
-    assert wheels(server, f"{team}/dev") == [wheel.name]
+    assert wheels(server, f"{team}/dev") == [made.name]
 
 
 @pytest.mark.parametrize(("fault", "kind", "said"), FETCH)
@@ -127,19 +130,44 @@ def test_what_is_fetched_is_the_artifact_or_an_error(
     assert project.config.index.fetch("toy", artifact).is_file()
 
 
-@pytest.mark.parametrize("fault", ["403", "500", "drops the upload", "drops the answer"])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("403", "did not push toy-.* 403"),
+        ("500", "did not push toy-.* 500"),
+        ("drops the upload", "cannot be reached"),
+        ("drops the answer", "broke off after"),
+        ("is slow", "has said nothing for 3 s"),
+        ("is down", "127.0.0.1:9 cannot be reached: .*refused"),
+    ],
+)
 def test_what_cannot_be_promoted_is_not_and_a_retry_is(
-    built: Toy, server: Server, way: Way, team: str, fault: str
+    built: Toy,
+    server: Server,
+    way: Way,
+    team: str,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    said: str,
 ) -> None:
     project = accepted(built)
     artifact, stage = project.artifact(), project.config.stage("production")
     assert artifact
     way.fault, way.on = fault, f"POST /{team}/acceptance HTTP"
-    with pytest.raises(DeliveryError) as error:
-        promotion.admit(project, stage, artifact, forced=False)
+    table, asked = built.root / "delivery.toml", project
+    up = table.read_text()
+    if fault == "is down":
+        table.write_text(up.replace(f":{way.port}/", ":9/"))
+        asked = Project.find(built.root)
+    if fault == "is slow":
+        monkeypatch.setattr(site, "SECONDS", IMPATIENT)
+    with pytest.raises(DeliveryError, match=said) as error:
+        promotion.admit(asked, stage, artifact, forced=False)
     assert "\n" not in str(error.value)
     assert f"{team}/production" not in indices(project)
     way.fault = ""
+    table.write_text(up)
+    monkeypatch.setattr(site, "SECONDS", 60.0)
     promotion.admit(project, stage, artifact, forced=False)
     assert wheels(server, f"{team}/production") == [artifact.wheel]
     assert indices(project)[-1] == f"{team}/production"
@@ -157,6 +185,51 @@ def test_an_index_that_was_away_when_a_stage_passed_gets_it_later(
     assert built.delivery("walk").returncode == 0
     assert len(wheels(server, f"{team}/acceptance")) == 1
     assert built.log()[-1] == "acceptance published"
+
+
+@pytest.mark.parametrize(
+    ("fault", "on", "said"),
+    [
+        ("trickles", "GET", "127.0.0.1:.* is too slow: one answer took more than 2 s"),
+        ("is slow", "POST", "dev took more than 2 s over toy-"),
+    ],
+)
+def test_what_goes_on_but_never_ends_is_given_up(
+    built: Toy, way: Way, monkeypatch: pytest.MonkeyPatch, fault: str, on: str, said: str
+) -> None:
+    project = Project.find(built.root)
+    way.fault, way.on = fault, on
+    monkeypatch.setattr(site, "WHOLE", 2.0)
+    start = time.monotonic()
+    with pytest.raises(DeliveryError, match=said):
+        commands.publish(project)
+    assert time.monotonic() - start < site.SECONDS
+    assert indices(project) == []
+
+
+@pytest.mark.parametrize("level", ["dev", "acceptance"])
+def test_an_artifact_that_was_changed_at_any_level_goes_no_further(
+    built: Toy, server: Server, team: str, level: str, tmp_path: Path
+) -> None:
+    project = accepted(built)
+    artifact, dev = project.artifact(), project.config.index
+    assert artifact and isinstance(dev, Devpi)
+    before, place = indices(project), dev.at(level)
+    for each in {"acceptance", level}:
+        server.api("DELETE", f"/{team}/{each}/toy?force", user=team)
+    other = wheel(tmp_path, artifact.version, name="toy")
+    assert other.name == artifact.wheel
+    place.site.upload(f"{place}/", other, place)
+    refused = f"{team}/{level} has toy-.* with other bytes"
+    with pytest.raises(Refused, match=refused):
+        promotion.admit(project, project.config.stage("production"), artifact, forced=False)
+    # A push itself looks, too: at what it takes, and at what is where it goes.
+    with pytest.raises(Refused, match=refused):
+        place.push("toy", artifact, dev.at("production"))
+    if place != dev:
+        with pytest.raises(Refused, match=refused):
+            dev.push("toy", artifact, place)
+    assert wheels(server, f"{team}/production") == [] and indices(project) == before
 
 
 @pytest.fixture()

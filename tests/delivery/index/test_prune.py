@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from delivery.artifact import credentials, retention
+from delivery.artifact import credentials, retention, site
 from delivery.artifact.devpi import Devpi
 from delivery.artifact.wheel import Artifact
 from delivery.errors import DeliveryError, Refused, UsageError
@@ -111,6 +111,16 @@ def test_it_goes_from_every_level_with_all_that_hangs_on_it(
     assert pruned(shelf) == [old.sha256]
     again = shelf.delivery("prune", "--remove")
     assert "0 of 3 wheels" in again.stdout and pruned(shelf) == [old.sha256]
+
+
+def test_a_server_may_think_for_long_about_all_it_has(
+    shelf: Toy, way: Way, team: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted(shelf, "1.dev0+g0")
+    monkeypatch.setattr(site, "SECONDS", 3.0)
+    way.fault, way.on = "is slow", f"GET /{team}/dev/{NAME}?ignore_bases"
+    (dev,) = retention.shelves(Project.find(shelf.root).config)[-1:]
+    assert len(dev.wheels(NAME)) == 1
 
 
 def status(server: Server, path: str) -> int:

@@ -13,6 +13,7 @@ from service_host import layout, worlds
 from service_host.errors import Refused
 
 from .conftest import Site
+from .wheels import wheel
 
 NEEDS, NOWHERE = b"libselinux.so.1", b"libnowhere.so.1"
 
@@ -87,6 +88,15 @@ def test_a_package_is_told_with_its_version() -> None:
 def test_packages_that_are_missing_are_told_with_how_to_get_them() -> None:
     with pytest.raises(Refused, match=r"needs libnowhere1, libnowhere2 .*apt-get install libnowh"):
         worlds.packages(["dpkg", "libnowhere1", "libnowhere2"])
+
+
+def test_a_release_that_would_import_from_elsewhere_is_not_deployed(
+    live: Site, tmp_path: Path
+) -> None:
+    made = wheel(live.work / "wheels", "1.1", paths=f"{tmp_path}\n")
+    told = live.told("live", made)
+    assert f"would import from {tmp_path}, too" in told["msg"]
+    assert live.live() == "1.0" and live.installed() == {"1.0"}
 
 
 @pytest.mark.parametrize("name", worlds.LEAKS)

@@ -145,8 +145,18 @@ class Wheel:
     sha256: str
 
 
-def wheel(folder: Path, version: str, fault: str = "", extra: str = "", migrate: str = "") -> Wheel:
-    """Write the wheel of one version; same words, same bytes. `migrate` ends its migration."""
+def wheel(
+    folder: Path,
+    version: str,
+    fault: str = "",
+    extra: str = "",
+    migrate: str = "",
+    paths: str = "",
+) -> Wheel:
+    """Write the wheel of one version; same words, same bytes.
+
+    `migrate` ends its migration; `paths` are what its ``.pth`` file has.
+    """
     info = f"tiny_service-{version}.dist-info"
     files = {
         "tiny_service/__init__.py": extra,
@@ -158,6 +168,8 @@ def wheel(folder: Path, version: str, fault: str = "", extra: str = "", migrate:
         "Tag: py3-none-any\n",
         f"{info}/entry_points.txt": f"[console_scripts]\n{NAME} = tiny_service.server:main\n",
     }
+    if paths:
+        files["tiny_service.pth"] = paths
     if migrate:
         files["tiny_service/migrate.py"] = MIGRATE.replace("END", migrate)
         files[f"{info}/entry_points.txt"] += f"{NAME}-migrate = tiny_service.migrate:main\n"

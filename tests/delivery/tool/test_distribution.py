@@ -100,10 +100,14 @@ def test_another_path_day_user_and_order_of_files_give_the_same_bytes(
     other = Toy(tmp_path / "another place")
     project.git("clone", "--quiet", str(project.root), str(other.root))
     (tmp_path / "sitecustomize.py").write_text(ELSEWHERE)
+    (tmp_path / "locales").mkdir()
+    compiled = ["localedef", "-i", "tr_TR", "-f", "UTF-8", str(tmp_path / "locales/tr_TR.UTF-8")]
+    subprocess.run(compiled, check=True)
+    spoken = "import locale; print(locale.setlocale(locale.LC_ALL, ''))"
     strange = {
         "HOME": str(tmp_path),
-        "LANG": "tr_TR.UTF-8",
-        "LC_ALL": "C",
+        "LC_ALL": "tr_TR.UTF-8",
+        "LOCPATH": str(tmp_path / "locales"),
         "LOGNAME": "somebody",
         "PYTHONHASHSEED": "4711",
         "PYTHONPATH": str(tmp_path),
@@ -112,12 +116,17 @@ def test_another_path_day_user_and_order_of_files_give_the_same_bytes(
     }
     for name, value in strange.items():
         monkeypatch.setenv(name, value)
+    said = subprocess.check_output([sys.executable, "-c", spoken], text=True)
+    assert said == "tr_TR.UTF-8\n"
     before = os.umask(0o077)
     try:
         build(Git(other.root), other.root / "dist")
     finally:
         os.umask(before)
     assert [digest(path) for path in files(other)] == [digest(path) for path in files(project)]
+    with tarfile.open(files(other)[1]) as sdist:
+        owners = {(m.uid, m.gid, m.uname, m.gname) for m in sdist.getmembers()}
+    assert owners == {(0, 0, "", "")}
 
 
 def test_the_sdist_builds_the_same_wheel_without_git(
@@ -131,10 +140,17 @@ def test_the_sdist_builds_the_same_wheel_without_git(
     assert (again.name, digest(again)) == (wheel.name, digest(wheel))
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["of a tag", "of a commit after it"])
 def test_an_archive_of_git_builds_the_same_wheel(
-    make: Callable[[str], Toy], tmp_path: Path
+    make: Callable[[str], Toy], tmp_path: Path, later: bool
 ) -> None:
     project = make("flask")
+    if later:
+        project, tagged = Toy(tmp_path / "later"), project
+        tagged.git("clone", "--quiet", str(tagged.root), str(project.root))
+        project.commit()
+        built = build(Git(project.root), project.root / "dist")
+        assert built.version.startswith("1.2.0.post1.dev1+g")
     project.git("archive", "--output", str(tmp_path / "source.tar"), "HEAD")
     with tarfile.open(tmp_path / "source.tar") as archive:
         archive.extractall(tmp_path / "source", filter="data")

@@ -15,7 +15,9 @@ from .conftest import Toy
 
 @pytest.fixture()
 def published(toy: Toy) -> Toy:
-    """A project with a published wheel, `1.0`, and a commit after it."""
+    """A project with a published wheel, `1.0`, that needs a package; and a commit after it."""
+    table = (toy.root / "delivery.toml").read_text()
+    toy.commit(delivery_toml=f'{table}\n[system]\npackages = ["libpq5"]\n')
     toy.git("tag", "1.0")
     for command in ("build", "publish"):
         assert toy.delivery(command).returncode == 0
@@ -46,11 +48,17 @@ def test_it_is_the_wheel_its_own_lock_and_who_it_is(published: Toy, tmp_path: Pa
         "version": "1.0",
         "sha256": digest(folder / "toy-1.0-py3-none-any.whl"),
         "commit": published.git("rev-parse", "1.0"),
-        "system": [],
+        "system": ["libpq5"],
     }
     lock = published.git("show", "1.0:requirements/prod.txt")
     assert (folder / "requirements.txt").read_text().strip() == lock
     assert (folder / "wheel.txt").read_text() == f"toy==1.0 --hash=sha256:{about['sha256']}\n"
+
+
+def test_the_sbom_of_a_build_names_what_delivery_toml_wants_of_the_system(published: Toy) -> None:
+    (paper,) = (published.root / "dist").glob("*.cdx.json")
+    (package,) = json.loads(paper.read_text())["components"]
+    assert (package["name"], package["bom-ref"]) == ("libpq5", "deb:libpq5")
 
 
 def test_what_it_gives_installs_that_wheel_and_no_other(published: Toy, tmp_path: Path) -> None:

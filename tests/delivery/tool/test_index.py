@@ -6,34 +6,42 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from delivery.artifact import folder as folders
 from delivery.artifact.folder import Folder
 from delivery.artifact.index import Index, at
-from delivery.artifact.wheel import Artifact, describe
+from delivery.artifact.wheel import Artifact, describe, digest
 from delivery.errors import DeliveryError, Refused
 
 
-def wheel(folder: Path, version: str = "1.0+g123", body: str = "x = 1\n") -> Path:
-    """Make a small, valid wheel."""
+def wheel(
+    folder: Path,
+    version: str = "1.0+g123",
+    body: str = "x = 1\n",
+    name: str = "hello_delivery",
+    needs: str = "",
+) -> Path:
+    """Make a small, valid wheel; it may need another one."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"hello_delivery-{version}-py3-none-any.whl"
-    info = f"hello_delivery-{version}.dist-info"
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("hello_delivery.py", body)
+        archive.writestr(f"{name}.py", body)
         archive.writestr(
             f"{info}/METADATA",
-            f"Metadata-Version: 2.1\nName: hello-delivery\nVersion: {version}\n"
-            "Requires-Python: >=3.11\n",
+            f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {version}\n"
+            f"Requires-Python: >=3.11\n{f'Requires-Dist: {needs}' if needs else ''}\n",
         )
         archive.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         archive.writestr(
             f"{info}/RECORD",
-            f"hello_delivery.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n",
+            f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n",
         )
     return path
 
@@ -91,10 +99,98 @@ def test_many_at_once_are_all_listed(index: Index, place: Path, tmp_path: Path) 
     assert not list(place.rglob("*.part"))
 
 
+def test_what_a_page_tells_of_a_wheel_stays_and_the_others_are_not_read(
+    index: Index, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [wheel(tmp_path, f"1.{number}") for number in (0, 2, 1)]
+    for path in made[:2]:
+        index.publish("hello-delivery", path)
+    page, read = place / "hello-delivery" / "index.html", []
+
+    def link(path: Path) -> str:
+        read.append(path.name)
+        return listed(path)
+
+    listed = folders._link
+    monkeypatch.setattr(folders, "_link", link)
+    index.publish("hello-delivery", made[2])
+    assert read == [made[2].name]
+    lines = page.read_text().splitlines()[3:-1]
+    assert [line.partition('"')[2].partition("#")[0] for line in lines] == [
+        f"hello_delivery-1.{number}-py3-none-any.whl" for number in range(3)
+    ]
+    assert all(f"#sha256={digest(path)}" in page.read_text() for path in made)
+
+
+@pytest.mark.parametrize("keep", [0, 40, 200, 300, 10_000])
+def test_a_page_that_is_torn_or_lost_is_made_anew(
+    index: Index, place: Path, tmp_path: Path, keep: int
+) -> None:
+    made = [wheel(tmp_path, f"1.{number}") for number in range(3)]
+    for path in made[:2]:
+        index.publish("hello-delivery", path)
+    page = place / "hello-delivery" / "index.html"
+    whole = page.read_text()
+    page.write_text(whole[:keep] if keep < len(whole) else f"{whole}\nmore")
+    if not keep:
+        page.unlink()
+    index.publish("hello-delivery", made[2])
+    text = page.read_text()
+    assert text.startswith(whole.removesuffix("</body></html>\n")) and text.endswith("</html>\n")
+    assert all(text.count(f"{path.name}#sha256={digest(path)}") == 1 for path in made)
+
+
+def test_a_wheel_that_somebody_took_away_is_listed_by_what_came_after(
+    index: Index, place: Path, tmp_path: Path
+) -> None:
+    first, second = wheel(tmp_path / "a"), wheel(tmp_path / "b", body="x = 2\n")
+    index.publish("hello-delivery", first)
+    (place / "hello-delivery" / first.name).unlink()
+    index.publish("hello-delivery", second)
+    text = (place / "hello-delivery" / "index.html").read_text()
+    assert digest(second) in text and digest(first) not in text
+
+
 def test_a_full_or_closed_index_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DeliveryError, match="cannot be written"):
         Folder(tmp_path / "file" / "index").publish("hello-delivery", wheel(tmp_path))
+
+
+@pytest.fixture()
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.root
+def test_on_a_full_disk_nothing_is_half_there_and_a_retry_completes(
+    disk: Path, tmp_path: Path
+) -> None:
+    index, first = Folder(disk / "index"), wheel(tmp_path, "1.0")
+    made, paper = wheel(tmp_path, "2.0", "x" * 100_000), tmp_path / "hello.whl.0123.cdx.json"
+    paper.write_text("{}\n")
+    index.publish("hello-delivery", first)
+    folder, ballast = index.path / "hello-delivery", disk / "ballast"
+    before = (folder / "index.html").read_bytes()
+    with pytest.raises(OSError, match="No space"), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    os.truncate(ballast, ballast.stat().st_size - 65536)  # for some of it there is room
+    with pytest.raises(DeliveryError, match="cannot be written: .*No space left"):
+        index.publish("hello-delivery", made, [paper])
+    assert not list(folder.glob(".*")) and (folder / "index.html").read_bytes() == before
+    assert index.wheels("hello-delivery") == {first.name}
+    # What a killed one leaves is in nobody's way.
+    (folder / ".killed.part").write_bytes(made.read_bytes()[:100])
+    ballast.unlink()
+    assert index.publish("hello-delivery", made, [paper])
+    assert index.fetch("hello-delivery", describe(made, "c" * 40)).is_file()
+    assert (folder / "index.html").read_text().count("#sha256=") == 2
 
 
 def test_fetch_returns_only_the_very_bytes(index: Index, place: Path, tmp_path: Path) -> None:

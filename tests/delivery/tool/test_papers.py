@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from delivery.artifact import sbom
+from delivery.artifact import papers, sbom
 from delivery.artifact.wheel import describe, digest
 from delivery.errors import DeliveryError
+from delivery.project import Project
 
 from .conftest import TEMPLATE, Toy
 from .test_index import wheel
@@ -187,6 +188,25 @@ def test_a_lost_paper_is_explained_and_written_again(built: Toy) -> None:
     assert built.delivery("run", "build").returncode == 0
     assert built.log().count("build built") == 1  # they are what they were
     assert built.delivery("run", "publish").returncode == 0
+
+
+def test_a_release_that_lacks_what_its_sbom_names_is_refused(built: Toy, tmp_path: Path) -> None:
+    project = Project.find(built.root)
+    made = project.artifact()
+    assert made
+    (paper,) = (built.root / "dist").glob("*.cdx.json")
+    bom = json.loads(paper.read_text())
+    bom["components"].append({**bom["metadata"]["component"], "name": "nowhere", "version": "1.0"})
+    told = {kind: digest(path) for kind, path in project.papers(made).items()}
+    told["sbom"] = papers.write(built.root / "dist", made, "sbom", bom)
+    project.record("built", "build", made, **told)
+    assert built.delivery("publish").returncode == 0
+    for words in (["install", str(tmp_path / "fresh")], ["inspect"]):
+        done = built.delivery(*words)
+        assert done.returncode == 1, done.stdout
+        assert f"is not what the SBOM of {made.version} names:" in done.stderr
+        assert "\n  nowhere is missing" in done.stderr
+    assert not (tmp_path / "fresh" / "release.json").exists()
 
 
 def test_an_installed_release_has_nothing_that_its_sbom_does_not_name(

@@ -14,6 +14,7 @@ from delivery.project import Project
 from delivery.tables import Retention
 
 from .conftest import Toy
+from .events import clones
 from .test_index import wheel
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -105,6 +106,32 @@ def test_what_went_is_in_the_ledger_and_nothing_of_it_in_the_index(
     (gone,) = Project.find(toy.root).ledger.events(event=("pruned",))
     assert (gone.sha256, gone.version) == (old.sha256, old.version)
     assert "0 of 2 wheels" in toy.delivery("prune", "--remove").stdout
+
+
+def test_what_another_clone_deployed_stays(toy: Toy) -> None:
+    table = toy.root.joinpath("delivery.toml").read_text()
+    toy.commit(delivery_toml=f'{table}{KEEPS_ONE}\n[ledger]\nremote = "origin"\n')
+    mine, theirs = (Toy(git.root) for git in clones(toy, 2))
+    old, _ = (published(mine, f"1.dev{number}+g{number}") for number in range(2))
+    other = Project.find(theirs.root)
+    other.ledger.sync()
+    other.record("deployed", "production", old, environment="production")
+    done = mine.delivery("prune", "--remove")
+    assert done.returncode == 0, done.stderr
+    assert "0 of 2 wheels" in done.stdout
+
+
+def test_a_tag_of_either_kind_keeps_what_was_built_of_its_commit(toy: Toy) -> None:
+    toy.write("delivery.toml", toy.root.joinpath("delivery.toml").read_text() + KEEPS_ONE)
+    tags = (["tag", "light"], ["tag", "--annotate", "--message=Heavy", "heavy"], None, None)
+    made = []
+    for number, tag in enumerate(tags):
+        toy.commit()
+        made.append(published(toy, f"1.dev{number}+g{number}"))
+        if tag:
+            toy.git(*tag)
+    done = toy.delivery("prune")
+    assert [artifact.version in done.stdout for artifact in made] == [False, False, True, False]
 
 
 def test_what_was_removed_can_be_published_again(toy: Toy, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from delivery import tools
 from delivery.errors import DeliveryError
 
-from .conftest import TEMPLATE
+from .conftest import TEMPLATE, pin
 
 # A maker who says that it has begun, and never ends.
 STUCK = """
@@ -162,6 +162,59 @@ def test_where_the_home_cannot_be_written_they_are_in_the_clone(
     for _ in range(2):
         assert Path(tools.tox(root)[0]).is_relative_to(root / ".delivery")
     assert len(made.folders) == 1
+
+
+HOMELESS = """
+import os, pwd, sys
+from pathlib import Path
+from delivery import config, tools
+from delivery.artifact import credentials, index
+
+os.environ.pop("HOME", None)
+def nobody(_): raise KeyError
+pwd.getpwuid = pwd.getpwnam = nobody
+assert credentials.find("https://index.example.org", "team") is None
+root = Path(sys.argv[1])
+for ask in (config.data_home, lambda: tools.tox(root), lambda: index.at("~/index", root)):
+    try:
+        ask()
+    except tools.UsageError as error:
+        print(error)
+"""
+
+
+def test_without_a_home_it_says_what_to_set(tmp_path: Path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(TEMPLATE)}
+    command = [sys.executable, "-c", HOMELESS, str(clone(tmp_path / "one"))]
+    said = subprocess.check_output(command, env=env, text=True).splitlines()
+    assert said == [
+        *["nobody knows the home folder of this user: set HOME"] * 2,
+        "delivery.toml: nobody knows whose home ~/index begins with: name a folder",
+    ]
+
+
+def test_a_cache_whose_path_is_relative_is_none(
+    tmp_path: Path, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    monkeypatch.chdir(tmp_path)
+    assert Path(tools.tox(clone(tmp_path / "one"))[0]).is_relative_to(tmp_path / "home/.cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_where_there_is_no_uv_pip_makes_them_and_uv_is_one_of_them(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin(tmp_path / "one")
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    python, *words = tools.tox(tmp_path / "one")
+    assert Path(python).is_relative_to(cache)
+    assert Path(python).with_name("pip").exists()  # uv would have left it out
+    said = subprocess.check_output([python, *words[:2], "--version"], text=True).split()[0]
+    assert f"\ntox=={said} " in (tmp_path / "one" / tools.TOX).read_text()
+    assert tools.uv(tmp_path / "one") == str(Path(python).with_name("uv"))
 
 
 def test_a_cache_of_somebody_else_is_left_alone(
