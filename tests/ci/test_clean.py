@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from delivery.ci.plan import KEPT, plan
+from delivery.config import load
 
 from tests.ci.emit import SHAPES
 from tests.ci.sample import BIN
@@ -112,3 +114,42 @@ def test_gitlab_lets_nothing_push_that_runs_for_every_commit(
     # Their tools and packages are in the tree, which is theirs alone, and in no cache of others.
     assert told == {"XDG_CACHE_HOME": "$CI_PROJECT_DIR/.delivery/cache"}
     assert [name for name, job in jobs.items() if "cache" in job] == [".tested"]
+
+
+def test_gitlab_cuts_nothing_off_but_what_a_merge_request_has_replaced(project: Path) -> None:
+    merge, replaced, other = loaded(project / ".gitlab-ci.yml")["workflow"]["rules"]
+    assert merge == {"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'}
+    assert other["auto_cancel"] == {"on_new_commit": "none"}
+    # "Run pipeline" is for a branch with a merge request, too.
+    assert replaced["when"] == "never"
+    assert replaced["if"].endswith(' && $CI_PIPELINE_SOURCE == "push"')
+
+
+def test_gitlab_is_told_what_no_stand_in_knows(project: Path) -> None:
+    jobs = loaded(project / ".gitlab-ci.yml")
+    made = plan(load(project))
+    assert jobs["variables"]["GIT_DEPTH"] == "0"
+    assert jobs[".tested"]["cache"]["key"] == {
+        "files": ["requirements/dev.txt", "requirements/prod.txt"]
+    }
+    for job in made.jobs:
+        told = jobs[job.name]
+        assert told["timeout"] == f"{job.minutes} minutes"
+        assert told.get("resource_group") == job.environment
+        assert told.get("environment") == ({"name": job.environment} if job.environment else None)
+        kept = told["artifacts"]
+        assert (kept["when"], {*KEPT} <= {*kept["paths"]}) == ("always", True)
+        assert kept["reports"]["junit"] == [f".delivery/reports/{name}/*.xml" for name in job.names]
+    coverage = {"coverage_format": "cobertura", "path": ".delivery/reports/coverage.xml"}
+    assert jobs["unit"]["artifacts"]["reports"]["coverage_report"] == coverage
+    if not made.environments:
+        return
+    deploys = jobs[".deploys"]
+    assert deploys["environment"] == {"url": "$SERVICE_URL"}
+    (live,) = deploys["after_script"]
+    assert live.endswith(f">{deploys['artifacts']['reports']['dotenv']}")
+    for environment in made.environments:
+        for name in (environment, f"rollback {environment}", f"deploy {environment}"):
+            assert jobs[name]["resource_group"] == environment
+            assert jobs[name]["extends"] == (".deploys" if name == environment else ".button")
+    assert jobs[".button"]["extends"] == ".deploys"

@@ -16,6 +16,7 @@ from tests.ci.conftest import Begin, started
 from tests.ci.sample import STAGES, TESTED, Sample, in_order
 
 VERSION = "4.75.1"
+PASSED = sorted(f"{stage} passed" for stage in STAGES)
 Pipeline = Callable[..., str]
 
 
@@ -78,7 +79,7 @@ def test_a_push_to_main_goes_into_production(sample: Sample, pipeline: Pipeline)
     said = pipeline()
     assert in_order(sample.journal(commit)), said
     assert len(sample.digests(commit)) == 1
-    assert sorted(sample.told(commit)) == sorted(f"{stage} passed" for stage in STAGES)
+    assert sorted(sample.told(commit)) == PASSED
     assert {event.via for event in sample.events(commit)} == {"gitlab"}
 
 
@@ -98,12 +99,18 @@ def test_what_is_not_accepted_does_not_reach_production(sample: Sample, pipeline
     assert sample.told(commit)[-1] == "acceptance failed"
 
 
-def test_another_branch_is_tested_and_changes_nothing(sample: Sample, pipeline: Pipeline) -> None:
+def test_another_branch_is_tested_and_changes_nothing_but_on_demand(
+    sample: Sample, pipeline: Pipeline
+) -> None:
     sample.git("switch", "--quiet", "--create", "feature")
     commit = sample.commit()
     said = pipeline()
     assert sorted(sample.journal(commit)) == sorted(TESTED), said
     assert sample.told(commit) == []
+    # What was tested is not tested once more, for it is the same there.
+    said = pipeline("--stage", "deliver", CI_PIPELINE_SOURCE="web")
+    assert in_order(sample.journal(commit)), said
+    assert sorted(sample.told(commit)) == PASSED
 
 
 @pytest.mark.parametrize(
