@@ -178,6 +178,7 @@ def test_what_is_cancelled_half_way_is_told_truly_and_the_next_run_is_fine(sampl
     commit = sample.interrupted(command(sample, "push"))
     assert sample.journal(commit)[-1] == "publish", sample.said
     assert "publish passed" not in sample.told(commit)
+    assert [e.reason for e in sample.events(commit) if e.event == "failed"] == ["interrupted"]
     commit = sample.commit()
     said = act(sample)
     assert in_order(sample.journal(commit)), said
