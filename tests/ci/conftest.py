@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,17 @@ def moving(template: Path, tmp_path: Path) -> Moving:
 
 
 @pytest.fixture
-def begin(render: Render, tmp_path: Path) -> Begin:
-    """Returns a maker of such a project; its arguments are answers, and ``change``."""
+def begin(render: Render, tmp_path: Path) -> Iterator[Begin]:
+    """Returns a maker of such a project; its arguments are answers, and ``change``.
+
+    Nothing that ran for it may be left behind.
+    """
+    made: list[Sample] = []
 
     def make(change: Callable[[Sample], None] = lambda sample: None, **answers: Any) -> Sample:
-        return started(render, tmp_path, change, **answers)
+        made.append(started(render, tmp_path, change, **answers))
+        return made[-1]
 
-    return make
+    yield make
+    for sample in made:
+        sample.ended()

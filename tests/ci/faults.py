@@ -15,8 +15,8 @@ FAULTS: dict[str, tuple[str, str]] = {
     "a unit that is none": ("unit: 'MINUTES'", "unit: 'MINUTE'"),
     "a time in quotes": ("timeout(time: 6,", "timeout(time: '6',"),
     "an option for the whole, in a stage": (
-        "options { timeout",
-        "options { buildDiscarder(1)\ntimeout",
+        "steps {",
+        "options { buildDiscarder(1) }\nsteps {",
     ),
     "a condition that is none": ("when { expression {", "when { expressions {"),
     "a post that is none": ("post { always {", "post { ever {"),

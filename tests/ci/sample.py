@@ -122,12 +122,16 @@ class Sample:
             time.sleep(0.2)
         os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=60)
+        self.ended()
+        return commit
+
+    def ended(self) -> None:
+        """Wait until nothing is left of any run; nothing may stay."""
         # A job may be there for a moment longer than the engine, to tell the ledger.
         deadline = time.monotonic() + 60
         while left := self.running():
             assert time.monotonic() < deadline, f"still there: {left}"
             time.sleep(0.1)
-        return commit
 
     def running(self) -> list[int]:
         """Return the processes that are there of any run, by the journal they were told of."""

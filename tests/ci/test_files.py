@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ STATIC = {
         for path in BUILDBOT.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     },
+}
+
+# The files that name the stages, and a line that is new in each where docs comes after integration.
+RENDERED = {
+    ".github/workflows/delivery.yml": r"^\+    needs: \[integration\]$",
+    ".gitlab-ci.yml": r"^\+  needs: \[build, integration\]$",
+    "Jenkinsfile": r"^\+ +stage\('lint, unit, build, security'\)",
 }
 
 
@@ -73,12 +81,29 @@ def _first(path: str) -> str:
     return path.partition("/")[0]
 
 
-def test_a_stage_more_is_told_with_the_lines_to_change(slim: Render) -> None:
+@pytest.mark.parametrize("change", ["add", "drop", "move"])
+def test_another_stage_table_is_told_with_the_lines_to_change(slim: Render, change: str) -> None:
     project = slim(ci=SYSTEMS)
-    _add_stage(project)
+    table = project / "delivery.toml"
+    text = table.read_text(encoding="utf-8")
+    if change == "add":
+        _add_stage(project)
+    elif change == "drop":
+        text = re.sub(r"\[stages\.docs\][^[]+", "", text).replace(' "docs",', "")
+        table.write_text(text, encoding="utf-8")
+    else:
+        text = text.replace("[stages.docs]", '[stages.docs]\nneeds = ["integration"]')
+        table.write_text(text, encoding="utf-8")
     told = "\n".join(files.differences(load(project)))
-    assert "--- .github/workflows/delivery.yml\n" in told
-    assert "python3 -m delivery run licences" in told
+    for path, moved in RENDERED.items():
+        wanted = {
+            "add": r"^\+.*delivery.*run licences",
+            "drop": r"^-.*delivery.*run docs",
+            "move": moved,
+        }
+        _, _, lines = told.partition(f"--- {path}\n")
+        lines, _, _ = lines.partition("\n--- ")
+        assert re.search(wanted[change], lines, re.MULTILINE), told
     files.write(load(project))
     assert files.differences(load(project)) == []
 

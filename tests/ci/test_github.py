@@ -79,6 +79,10 @@ def test_a_push_to_main_goes_into_production(sample: Sample) -> None:
     assert sorted(sample.told(commit)) == sorted(f"{stage} passed" for stage in STAGES)
     assert {event.by for event in sample.events(commit)} == {"grace"}
     assert {event.via for event in sample.events(commit)} == {"github"}
+    (kept,) = sample.home.glob("artifacts-*")
+    for stage in ("unit", "acceptance"):  # what a person may want to see of a job
+        assert list(kept.glob(f"job-{stage}/logs/*/{stage}.1.log")), said
+        assert list(kept.glob(f"job-{stage}/reports/{stage}/*.xml")), said
 
 
 def test_a_red_stage_stops_what_comes_after_it_and_the_ledger_is_told(sample: Sample) -> None:
@@ -96,12 +100,22 @@ def test_what_is_not_accepted_does_not_reach_production(sample: Sample) -> None:
     assert sample.told(commit)[-1] == "acceptance failed"
 
 
-def test_another_branch_is_tested_and_changes_nothing(sample: Sample) -> None:
+@pytest.mark.parametrize(
+    ("event", "ref"), [("push", "refs/heads/feature"), ("pull_request", "refs/pull/7/merge")]
+)
+def test_another_branch_is_tested_and_changes_nothing(sample: Sample, event: str, ref: str) -> None:
     sample.git("switch", "--quiet", "--create", "feature")
     commit = sample.commit()
-    said = act(sample, ref="refs/heads/feature")
+    said = act(sample, event, ref=ref)
     assert sorted(sample.journal(commit)) == sorted(TESTED), said
     assert sample.told(commit) == []
+
+
+def test_another_branch_is_delivered_on_demand(sample: Sample) -> None:
+    sample.git("switch", "--quiet", "--create", "feature")
+    commit = sample.commit()
+    said = act(sample, "workflow_dispatch", ref="refs/heads/feature")
+    assert in_order(sample.journal(commit)), said
 
 
 @pytest.mark.parametrize(
@@ -132,13 +146,15 @@ def test_a_shallow_clone_is_refused_before_anything_is_built(begin: Begin) -> No
 
 def test_production_waits_for_somebody_who_approves(begin: Begin) -> None:
     def approval(made: Sample) -> None:
-        made.edit("delivery.toml", "approval = false", "approval = true")
+        made.edit("delivery.toml", "approval = false", "approval = true\nfour_eyes = true")
         made.write()
 
     sample = begin(approval, ci=["github"])
     commit = sample.git("rev-parse", "HEAD")
     said = act(sample)
     assert "nobody has approved it" in said, said
+    said = act(sample, APPROVED_BY="Ada Lovelace <ada@example.org>")
+    assert "is by the author of the commit" in said, said
     assert "production" not in sample.journal(commit)
     grace = "grace <7+grace@users.noreply.github.com>"
     said = act(sample, APPROVED_BY=grace)
@@ -162,6 +178,7 @@ def test_what_is_cancelled_half_way_is_told_truly_and_the_next_run_is_fine(sampl
     commit = sample.interrupted(command(sample, "push"))
     assert sample.journal(commit)[-1] == "publish", sample.said
     assert "publish passed" not in sample.told(commit)
+    assert [e.reason for e in sample.events(commit) if e.event == "failed"] == ["interrupted"]
     commit = sample.commit()
     said = act(sample)
     assert in_order(sample.journal(commit)), said

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 from delivery.ci import jenkins
-from delivery.ci.plan import plan
+from delivery.ci.plan import Plan, plan
 from delivery.config import load
 
 from tests.ci.conftest import Begin, Moving, started
@@ -97,10 +97,10 @@ def result(said: str) -> str:
     return str(json.loads(line)["result"])
 
 
-def test_every_stage_table_gives_a_file_of_good_form(
-    slim: Render, standin: Standin, tmp_path: Path
-) -> None:
-    paths = []
+@pytest.fixture(scope="module")
+def tables(slim: Render) -> dict[str, tuple[Plan, str]]:
+    """Return the jobs and the Jenkinsfile of each stage table, without an approval and with one."""
+    made = {}
     for name, answers in SHAPES.items():
         for approval in (False, True):
             project = slim(**answers, ci=["jenkins"])
@@ -111,10 +111,37 @@ def test_every_stage_table_gives_a_file_of_good_form(
             table.write_text(
                 text.replace("[stages.publish]", '[stages.publish]\nsecrets = ["TOKEN"]')
             )
-            path = tmp_path / f"{name}-{approval}"
-            path.write_text(jenkins.files(plan(load(project)))["Jenkinsfile"])
-            paths.append(path)
-    assert wrong(standin, *paths) == ""
+            jobs = plan(load(project))
+            made[f"{name}-{approval}"] = jobs, jenkins.files(jobs)["Jenkinsfile"]
+    return made
+
+
+def test_every_stage_table_gives_a_file_of_good_form(
+    tables: dict[str, tuple[Plan, str]], standin: Standin, tmp_path: Path
+) -> None:
+    for name, (_, text) in tables.items():
+        (tmp_path / name).write_text(text)
+    assert wrong(standin, *tmp_path.iterdir()) == ""
+
+
+def test_every_stage_table_says_what_the_stand_in_does_not_do(
+    tables: dict[str, tuple[Plan, str]],
+) -> None:
+    for name, (jobs, text) in tables.items():
+        asked = any(job.approval for job in jobs.jobs)
+        assert ("disableConcurrentBuilds()" in text) is not asked, name
+        (options,) = re.findall(r"options \{(.*?)\n    \}", text, re.DOTALL)  # of no stage: of all
+        assert "buildDiscarder(logRotator(" in options and "timeout(time: " in options, name
+        for job in jobs.jobs:
+            (stage,) = re.findall(rf"\n( *)stage\('{job.name}'\) \{{(.*?)\n\1\}}", text, re.DOTALL)
+            assert ("credentials('TOKEN')" in stage[1]) is ("TOKEN" in job.secrets), name
+            limit = rf"timeout\(time: {job.minutes}, unit: 'MINUTES'\) \{{\n"
+            # Whoever waits for the others' lock has all of its time yet.
+            lock = rf"milestone \d+\n +alone\('{job.environment}'\) \{{\n +"
+            assert re.search(lock + limit if job.environment else limit, stage[1]), name
+        buttons = re.findall(r"alone\(params.ENVIRONMENT\) \{\n +timeout\(time: \d+", text)
+        assert len(buttons) == (2 if jobs.environments else 0), name
+        assert "cron(env.BRANCH_NAME == 'main' ? 'H 4 * * 1' : '')" in text, name
 
 
 @pytest.fixture(scope="session")
@@ -141,6 +168,11 @@ def test_the_stand_in_finds_what_jenkins_would_refuse(refused: dict[str, str], f
 
 
 def test_a_commit_goes_into_production(sample: Sample, standin: Standin) -> None:
+    # An agent's tree stays as a build before has left it: what that kept is not this one's.
+    left = sample.home / "jenkins" / "workspace" / "unit" / ".delivery"
+    for folder in ("logs", "reports"):
+        (left / folder).mkdir(parents=True)
+        (left / folder / "left.xml").touch()
     commit = sample.git("rev-parse", "HEAD")
     said = build(standin, sample, commit)
     assert in_order(sample.journal(commit)), said
@@ -150,6 +182,36 @@ def test_a_commit_goes_into_production(sample: Sample, standin: Standin) -> None
     assert {event.by for event in sample.events(commit)} == {"Ada Lovelace <ada@example.org>"}
     assert {event.via for event in sample.events(commit)} == {"jenkins"}
     assert "hunter2" not in said
+    assert (left / "reports" / "unit" / "tests.xml").exists()
+    assert not list(left.rglob("left.xml"))
+
+
+def test_a_tag_is_delivered_and_a_secret_is_for_the_stage_that_names_it(
+    begin: Begin, standin: Standin
+) -> None:
+    def change(sample: Sample) -> None:
+        sample.edit("delivery.toml", "[stages.publish]", '[stages.publish]\nsecrets = ["TOKEN"]')
+        sample.write()
+
+    sample = begin(change, ci=["jenkins"])
+    stages = ("security", "publish", "production")
+    commit = sample.commit("Tell", "".join(f"{stage} tells\n" for stage in stages))
+    known = {"clone": "reader", "delivery-ledger": "grace:hunter2", "TOKEN": "s3same"}
+    said = build(standin, sample, commit, branch="v1.0.0", tag="v1.0.0", credentials=known)
+    assert sorted(sample.told(commit)) == PASSED, said
+    told = (sample.home / "told").read_text().splitlines()
+    assert told == [f"{s} has TOKEN={'s3same' if s == 'publish' else None}" for s in stages]
+    assert "s3same" not in said
+
+
+def test_weekly_only_what_changes_without_a_commit_is_looked_at(
+    sample: Sample, standin: Standin
+) -> None:
+    commit = sample.git("rev-parse", "HEAD")
+    said = build(standin, sample, commit, timer=True)
+    assert sample.journal(commit) == ["security"], said
+    assert sample.told(commit) == ["security passed"]
+    assert "[weekly] + python3 -m delivery template" in said
 
 
 def test_after_a_red_unit_nothing_is_begun_and_the_ledger_says_so(

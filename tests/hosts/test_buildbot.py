@@ -28,6 +28,7 @@ __all__ = ["render", "template"]
 pytestmark = [pytest.mark.hosts, pytest.mark.postgres]
 INDEX, REPOSITORY = f"http://{CONTROLLER}:8080/simple", f"git://{CONTROLLER}/origin.git"
 PASSWORD, TOKEN, NETRC = "what-the-worker-says", "what-a-stage-needs", "what-git-says"
+PUSH = "what-git-says-to-push"
 DATABASE = "what-the-master-says"
 HOME = "/var/lib/buildbot-master/project/.delivery/buildbot"
 # Every stage is as quick as it can be, and green.
@@ -69,16 +70,21 @@ class Farm:
             "buildbot_index": INDEX,
             "buildbot_packages": [],
             "buildbot_secrets": {"TOKEN": TOKEN},
-            "buildbot_netrc": f"machine git.example.org login ci password {NETRC}",
+            "buildbot_netrc": f"machine git.example.org login reader password {NETRC}",
             **self.more,
         }
+        pushes = {"buildbot_netrc": f"machine git.example.org login deployer password {PUSH}"}
         hosts = {host.name: {"ansible_host": host.address} for host in self.lab}
         inventory: dict[str, Any] = {
             "buildbot_master": {"hosts": {"h1": {}}},
             "buildbot_workers": {
                 "hosts": {
                     "h2": {"buildbot_worker_password": PASSWORD},
-                    "h3": {"buildbot_worker_password": f"{PASSWORD}-3", "buildbot_deploys": True},
+                    "h3": {
+                        "buildbot_worker_password": f"{PASSWORD}-3",
+                        "buildbot_deploys": True,
+                        **pushes,
+                    },
                 }
             },
             "all": {"hosts": hosts, "vars": variables},
@@ -196,6 +202,13 @@ def test_who_deploys_tests_nothing_and_who_tests_deploys_nothing(up: Farm) -> No
     assert {"lint", "unit", "build"} <= testing
     assert {"publish", "acceptance", "production", "rollback-production"} <= deploying
     assert not testing & deploying
+
+
+def test_only_who_deploys_has_what_pushes_the_ledger(up: Farm) -> None:
+    for host, who, password in (("h2", "reader", NETRC), ("h3", "deployer", PUSH)):
+        said = up.lab[host].sh("cat /var/lib/buildbot-worker/.netrc")
+        assert said.strip() == f"machine git.example.org login {who} password {password}"
+    assert PUSH not in up.master.sh("cat /var/lib/buildbot-master/.netrc")
 
 
 def test_no_password_and_no_secret_is_in_what_it_says(up: Farm) -> None:

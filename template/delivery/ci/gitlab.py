@@ -17,9 +17,12 @@ HEAD = """\
 workflow:
   rules:
     - if: $CI_PIPELINE_SOURCE == "merge_request_event"
-    - if: $CI_COMMIT_BRANCH && $CI_OPEN_MERGE_REQUESTS && $CI_COMMIT_BRANCH != "{branch}"
+    - if: $CI_COMMIT_BRANCH && $CI_OPEN_MERGE_REQUESTS && $CI_COMMIT_BRANCH != "{branch}" &&
+        $CI_PIPELINE_SOURCE == "push"
       when: never # its merge request has a pipeline
     - if: $CI_COMMIT_BRANCH || $CI_COMMIT_TAG
+      auto_cancel:
+        on_new_commit: none # every commit is tested, to its end
 stages: [test, deliver, operate]
 variables:
   DELIVERY_BY: "$GITLAB_USER_NAME <$GITLAB_USER_EMAIL>" # of a button: who pressed it

@@ -19,7 +19,7 @@ INDENT = "    "
 def files(plan: Plan) -> dict[str, str]:
     """Return the text of the Jenkinsfile, by its path from the project's top."""
     asked = [job for job in plan.jobs if job.approval]
-    minutes = 60 + sum(job.minutes for job in plan.jobs)
+    minutes = DAY + sum(job.minutes for job in plan.jobs)  # a day for agents, and locks
     minutes += sum(round(job.stages[0].approval_days * DAY) for job in asked)
     kept = ", ".join(f"{folder}/**" for folder in KEPT)
     # A build that waits for a person must not hold up those after it: milestones order them.
@@ -33,6 +33,7 @@ def files(plan: Plan) -> dict[str, str]:
         "<runner>": plan.runner,
         "<agent>": _agent(plan),
         "<carried>": CARRIED,
+        "<left>": " ".join(("dist", CARRIED, *KEPT)),
         "<kept>": kept,
         "<minutes>": str(minutes),
         "<concurrent>": concurrent,
@@ -74,18 +75,24 @@ def _stage(plan: Plan, job: Job, level: int) -> Iterator[str]:
     lines = [
         f"stage({_quoted(job.name)}) {{",
         f"    agent {_agent(plan)}",
-        f"    options {{ timeout(time: {job.minutes}, unit: 'MINUTES') }}",
         *_environment(job),
         "    steps {",
-        f"        tree([{_handed_on(plan, job)}])",
     ]
+    tree = f"tree([{_handed_on(plan, job)}])"
     runs = [f"delivery('run {name}'{', true' if job.delivers else ''})" for name in job.names]
+    # As an option of the stage it would count the time until there is an agent, and the lock, too.
+    limit = f"timeout(time: {job.minutes}, unit: 'MINUTES') {{"
     if job.environment:
         number = 1 + [other.name for other in plan.jobs].index(job.name)
-        lines += [f"        milestone {number}", f"        alone({_quoted(job.environment)}) {{"]
-        lines += [f"            {run}" for run in runs] + ["        }"]
+        lines += [f"        {tree}", f"        milestone {number}"]
+        lines += [f"        alone({_quoted(job.environment)}) {{", f"            {limit}"]
+        lines += [f"                {run}" for run in runs] + ["            }", "        }"]
     else:
-        lines += [f"        {run}" for run in runs]
+        lines += [
+            f"        {limit}",
+            *(f"            {step}" for step in (tree, *runs)),
+            "        }",
+        ]
     more = ", ', dist/**'" if job.builds else ""
     lines += ["    }", f"    post {{ always {{ handOn({_quoted(job.name)}{more}) }} }}", "}"]
     yield from (f"{INDENT * level}{line}\n" for line in lines)

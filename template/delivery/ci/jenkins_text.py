@@ -15,7 +15,7 @@ void tree(List jobs, boolean all = true) {
             name: 'origin', url: scm.userRemoteConfigs[0].url, refspec: known,
             credentialsId: scm.userRemoteConfigs[0].credentialsId]],
     ])
-    sh 'git clean -ffdq && rm -rf dist <carried>'
+    sh 'git clean -ffdq && rm -rf <left>'
     for (job in jobs) {
         try {
             unstash job
@@ -108,10 +108,13 @@ OPERATE = """\
                 expression { params.ACTION == '<action>' && delivered() }
             }
             agent <agent>
-            options { timeout(time: <minutes>, unit: 'MINUTES') }
 <secrets>            steps {
                 tree([])
-                alone(params.ENVIRONMENT) { delivery('<command>', true) }
+                alone(params.ENVIRONMENT) {
+                    timeout(time: <minutes>, unit: 'MINUTES') {
+                        delivery('<command>', true)
+                    }
+                }
             }
         }
 """

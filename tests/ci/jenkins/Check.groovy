@@ -210,7 +210,7 @@ class Check {
     void step(statement) {
         def one = invoked(statement)
         def name = one?.methodAsString
-        if (name in own) return
+        if (name in own) { if (block(one)) steps(one); return }
         if (!(name in TAKES.keySet())) { wrong(statement, "no step ${name ?: statement.text}"); return }
         takes(one, TAKES[name])
         if (block(one) && name != 'script') steps(one)
