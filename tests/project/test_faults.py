@@ -22,6 +22,10 @@ def types(service: Service) -> None:
     path.write_text(path.read_text() + "\n\nANSWER: int = str(42)\n")
 
 
+def table(service: Service) -> None:
+    service.edit("delivery.toml", "budget = 30", "budget = 300")
+
+
 def unit(service: Service) -> None:
     path = service.root / "tests/unit/test_wrong.py"
     path.write_text(
@@ -118,6 +122,7 @@ def production(service: Service) -> None:
 FAULTS: dict[Callable[[Service], None], str] = {
     lint: "lint",
     types: "lint",
+    table: "lint",
     unit: "unit",
     coverage: "unit",
     doctest: "unit",
@@ -137,6 +142,9 @@ FAULTS: dict[Callable[[Service], None], str] = {
 
 # What a red stage leaves for whoever mends it, beside its log: here, what the browser showed.
 EVIDENCE = {"acceptance": ".delivery/reports/acceptance/It-says-goodbye.png"}
+
+# The way out that it is told, where that is a command.
+SAYS: dict[Callable[[Service], None], str] = {table: "python3 -m delivery ci --write"}
 
 
 @pytest.mark.parametrize("plant", FAULTS, ids=lambda fault: fault.__name__)
@@ -158,6 +166,7 @@ def test_a_fault_turns_its_stage_red_and_nothing_goes_on(
         assert "publish passed" not in ran, said
     assert "the whole log: .delivery/logs/" in said
     assert list(green.root.glob(EVIDENCE.get(stage, "*")))
+    assert SAYS.get(plant, "") in said
     if stage != "production":
         refusal = green.delivery("run", "production", status=3)
         wanted = "performance" if stage == "performance" else "acceptance"
