@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from delivery.git import Git
 
 from tests.ci import deployer, postgres
 from tests.ci.bot import Bot, Login
@@ -205,7 +206,9 @@ def test_what_is_no_version_is_refused_as_it_is_typed(office: Office, version: s
     assert status == 400
 
 
-def test_every_week_it_looks_at_the_template_and_at_advisories(office: Office) -> None:
+def test_every_week_it_pushes_what_the_template_brings_and_looks_at_advisories(
+    office: Office,
+) -> None:
     bot = office.bot
     bot.wait(lambda: datetime.now() > office.due + timedelta(seconds=2))
     bot.idle()
@@ -218,4 +221,6 @@ def test_every_week_it_looks_at_the_template_and_at_advisories(office: Office) -
     found = {names[one["builderid"]]: one["results"] for some in requests for one in some}
     passed, warned = 0, 1
     assert found == {"weekly": warned, "security": passed}, bot.said("weekly")
-    assert "1.1.0 is out" in bot.said("weekly")
+    assert "updated from 1.0.0 to 1.1.0" in bot.said("weekly")
+    told = Git(bot.sample.origin).text("log", "-1", "--format=%s", "template-update")
+    assert told == "Update the template"
