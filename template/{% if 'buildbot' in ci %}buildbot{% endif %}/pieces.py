@@ -6,12 +6,13 @@ from typing import Any
 
 from buildbot.plugins import steps, util
 from buildbot.steps.worker import CompositeStepMixin
+from buildbot.www import rest
 from buildbot.www.authz.roles import RolesFromBase
 from delivery.ci import buildbot
 from sqlalchemy import event
 from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import CreateEnginePlugin
-from twisted.internet import threads
+from twisted.internet import reactor, threads
 
 REVISION = "%(prop:got_revision)s"
 TAR = util.Interpolate(f".delivery/{REVISION}.tar")  # git ignores it there
@@ -53,6 +54,26 @@ def database(url: str) -> str:
     """Return the address of a database as the master is told it."""
     file = url.startswith("sqlite:///")
     return f"{url}{'&' if '?' in url else '?'}plugin=lasting" if file else url
+
+
+def answer(request: Any, encoder: Any, data: Any) -> None:
+    """Encode an answer in a thread, as Buildbot does, and write it where the reactor runs.
+
+    Buildbot since 4.2 writes it in the thread, too. Who hangs up early then breaks what the reactor
+    knows of its files, and next a build: https://github.com/twisted/twisted/issues/11625
+    """
+    reactor.callFromThread(write, request, encoder.encode(data).encode())
+
+
+def write(request: Any, text: bytes) -> None:
+    """Write an answer to whoever still waits for it."""
+    if not rest._is_request_finished(request):
+        request.setHeader(b"content-length", str(len(text)).encode())
+        if request.method != b"HEAD":
+            request.write(text)
+
+
+rest.V2RootResource._write_json_data = staticmethod(answer)
 
 
 def told(**more: Any) -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +74,18 @@ def test_what_stages_left_and_the_board_are_shown_with_their_steps(bot: Bot) -> 
 def test_the_database_is_not_opened_anew_for_each_query(bot: Bot) -> None:
     # SQLite takes its log away when the last connection goes.
     assert (bot.home / "state.sqlite-wal").exists()
+
+
+def test_who_hangs_up_before_the_answer_breaks_nothing(bot: Bot) -> None:
+    before = len((bot.home / "twistd.log").read_text())
+    for number in range(200):
+        with socket.create_connection(("127.0.0.1", bot.port)) as caller:
+            at_once = struct.pack("ii", 1, 0)
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            caller.sendall(b"GET /api/v2/builders HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(number % 5 / 100)
+    assert len(bot.get("builders")["builders"]) > len(STAGES)
+    assert "Traceback" not in (bot.home / "twistd.log").read_text()[before:]
 
 
 def test_after_a_red_unit_nothing_is_begun_and_the_ledger_says_so(bot: Bot) -> None:
