@@ -142,10 +142,11 @@ def test_a_migration_that_the_live_release_would_notice_is_red(
     expand(service)
     path.write_text(contraction)
     service.edit("src/moved_parcel/models.py", "    greetings = models", "    # greetings = models")
-    service.commit("Contract at once")
+    commit = service.commit("Contract at once")
     try:
-        said = service.delivery("run", "unit", status=1)
-        assert "0002_word: Remove field greetings from day" in said
+        service.delivery("run", "unit", status=1)
+        log = (service.root / f".delivery/logs/{commit[:12]}/unit.1.log").read_text()
+        assert "0002_word: Remove field greetings from day" in log
     finally:
         service.git("reset", "--quiet", "--hard", "HEAD~1")
 

@@ -97,7 +97,10 @@ def test_status_tells_what_is_live_and_since_when(accepted: Service) -> None:
     version = accepted.version()["version"]
     for environment in ("acceptance", "production"):
         assert re.search(
-            rf"{environment}: {re.escape(version)}, deployed .+ by .+\n  http\S+ answers", said
+            rf"{environment}: {re.escape(version)}, deployed .+ by .+\n"
+            r"  passed in .+ ago\n"
+            r"  http\S+ answers",
+            said,
         ), said
 
 
