@@ -127,8 +127,8 @@ def test_conflicts_are_named_and_nothing_is_lost(project: Path, future: Path) ->
     assert not list(project.rglob("*.rej"))
 
 
-def test_a_ci_file_in_conflict_is_rendered_from_what_both_say(project: Path, future: Path) -> None:
-    workflow = ".github/workflows/delivery.yml"
+def released_workflow(future: Path) -> None:
+    """Release a template whose workflow runs stages by another line."""
     [source] = future.glob("template/*/workflows/delivery.yml.jinja")
     for path in (source, future / "template/delivery/ci/github.py"):
         text = path.read_text(encoding="utf-8")
@@ -136,6 +136,11 @@ def test_a_ci_file_in_conflict_is_rendered_from_what_both_say(project: Path, fut
             text.replace("run: python3 -m delivery run", "run: exec python3 -m delivery run")
         )
     release(future, NEXT)
+
+
+def test_a_ci_file_in_conflict_is_rendered_from_what_both_say(project: Path, future: Path) -> None:
+    workflow = ".github/workflows/delivery.yml"
+    released_workflow(future)
     edit(
         project,
         "delivery.toml",
@@ -166,13 +171,7 @@ def test_what_somebody_wrote_between_the_marks_stays_in_conflict(
     project: Path, future: Path
 ) -> None:
     workflow = ".github/workflows/delivery.yml"
-    [source] = future.glob("template/*/workflows/delivery.yml.jinja")
-    for path in (source, future / "template/delivery/ci/github.py"):
-        text = path.read_text(encoding="utf-8")
-        path.write_text(
-            text.replace("run: python3 -m delivery run", "run: exec python3 -m delivery run")
-        )
-    release(future, NEXT)
+    released_workflow(future)
     run = "run: python3 -m delivery run production\n"
     edit(project, workflow, run, f"env: {{OURS: ours}}\n        {run}")
     save(project)

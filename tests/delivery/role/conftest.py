@@ -315,3 +315,12 @@ def shared() -> Iterator[Site]:
     with new_site() as made:
         assert made.told("live", made.wheel("1.0"))["version"] == "1.0"
         yield made
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[Site]:
+    """Return a host where 1.0, 1.1 and 1.2 were live in turn, for the tests of a module."""
+    with new_site() as site:
+        for version in ("1.0", "1.1", "1.2"):
+            assert site.told("live", site.wheel(version))["version"] == version
+        yield site

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from service_host.layout import Layout
 from service_host.supervisor import Supervisor
 
-from .conftest import Site, new_site
-
-
-@pytest.fixture(scope="module")
-def standing() -> Iterator[Site]:
-    """Return a host where 1.0, 1.1 and 1.2 were live in turn; each test changes it."""
-    with new_site() as site:
-        for version in ("1.0", "1.1", "1.2"):
-            assert site.told("live", site.wheel(version))["version"] == version
-        yield site
+from .conftest import Site
 
 
 def nothing(_site: Site) -> None:

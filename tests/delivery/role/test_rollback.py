@@ -8,13 +8,12 @@ import os
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator
 
 import pytest
 
 from tests.delivery.load import load
 
-from .conftest import Site, new_site
+from .conftest import Site
 
 
 @pytest.fixture
@@ -23,15 +22,6 @@ def three(live: Site) -> Site:
     for version in ("1.1", "1.2"):
         assert live.told("live", live.wheel(version))["version"] == version
     return live
-
-
-@pytest.fixture(scope="module")
-def standing() -> Iterator[Site]:
-    """Return such a host, for the tests that leave it as it is."""
-    with new_site() as site:
-        for version in ("1.0", "1.1", "1.2"):
-            assert site.told("live", site.wheel(version))["version"] == version
-        yield site
 
 
 def test_rollback_under_load_loses_no_request(three: Site) -> None:
