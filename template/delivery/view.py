@@ -47,11 +47,11 @@ def show(text: str) -> None:
     """
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         # What is still in the buffer would be an error once more, when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        raise DeliveryError(f"the answer cannot be written: {error.strerror}") from None
+        if not isinstance(error, BrokenPipeError):
+            raise DeliveryError(f"the answer cannot be written: {error.strerror}") from None
 
 
 def show_json(value: Any) -> None:
