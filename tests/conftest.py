@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.quick import quick_copier
+
+__all__ = ["quick_copier"]
 ROOT = Path(__file__).parents[1]
 # What was started in the background ignores an interrupt, and hands that on to all it starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import copier
-import jinja2
 import pytest
 from copier import _main, _template
 from docutils.core import publish_doctree
@@ -91,24 +90,16 @@ def rendered_files(template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[None]:
-    """Read and compile a source once, not once for every project; ask git for nothing."""
-    codes: dict[Any, Any] = {}
-    compile_source, load = jinja2.Environment.compile, _template.load_template_config
-
-    def compiled(self: jinja2.Environment, source: Any, name: Any = None, *more: Any) -> Any:
-        key = (str(source), name)
-        if key not in codes:
-            codes[key] = compile_source(self, source, name, *more)
-        self.preprocess("")  # Extensions keep a state that compiling would have reset.
-        return codes[key]
+    """Read the questions once, not once for every project; ask git for nothing."""
+    read: dict[Path, Any] = {}
+    load = _template.load_template_config
 
     def loaded(path: Path, quiet: bool = False) -> Any:
-        if path not in codes:
-            codes[path] = load(path, quiet)
-        return copy.deepcopy(codes[path])
+        if path not in read:
+            read[path] = load(path, quiet)
+        return copy.deepcopy(read[path])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jinja2.Environment, "compile", compiled)
         patch.setattr(_template, "load_template_config", loaded)
         # The template is a folder, and the project no repository yet.
         patch.setattr(_template, "get_repo", lambda url: None)
