@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from .errors import DeliveryError
 from .git import Git
 
 LOCK = Path("requirements", "prod.txt")
+SEEN = Path(".delivery", "no-secrets")  # the digests of what has none
+BASELINE = ".secrets.baseline"
 
 
 def fits(git: Git) -> None:
@@ -27,21 +31,44 @@ def fits(git: Git) -> None:
 
 
 def secrets(git: Git) -> None:
-    """Look for secrets in the tracked files, by detect-secrets.
+    """Look for secrets in the tracked files, by detect-secrets, but for what it saw here before.
 
     Raises:
         DeliveryError: it found some; its words, which hide them, are printed.
     """
     names = [name for name in git.text("ls-files", "-z").split("\0") if name]
+    digests, kept = _digests(git.root, names), git.root / SEEN
+    seen = set(kept.read_text(encoding="utf-8").split()) if kept.is_file() else set()
+    new = [name for name in names if digests.get(name) not in seen]
     # Nothing that looks like a secret is shown to anybody to see whether it is one.
     scan = [sys.executable, "-m", "detect_secrets.pre_commit_hook", "--no-verify"]
-    if (git.root / ".secrets.baseline").exists():
-        scan += ["--baseline", ".secrets.baseline"]
-    if subprocess.run([*scan, *names], cwd=git.root, check=False).returncode:
+    if (git.root / BASELINE).exists():
+        scan += ["--baseline", BASELINE]
+    if new and subprocess.run([*scan, *new], cwd=git.root, check=False).returncode:
         raise DeliveryError(
             "something in the tracked files looks like a secret: take it out and replace it where"
             " it was good, or end its line with `pragma: allowlist secret`"
         )
+    print(f"no secret in {len(names)} files, {len(new)} of them new or changed")
+    with suppress(OSError):  # the next look would only be quicker
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text("\n".join(sorted(digests.values())), encoding="utf-8")
+
+
+def _digests(root: Path, names: list[str]) -> dict[str, str]:
+    """Return a digest of all that a look at a file depends on, by its name."""
+    from importlib.metadata import version  # slow to load, and only this stage needs it
+
+    found = {}
+    about = version("detect-secrets").encode()
+    with suppress(FileNotFoundError):
+        about += (root / BASELINE).read_bytes()
+    for name in names:
+        with suppress(OSError):  # a folder of another repository, say
+            content = (root / name).read_bytes()
+            told = b"\0".join([about, name.encode(errors="surrogateescape"), content])
+            found[name] = hashlib.sha256(told).hexdigest()
+    return found
 
 
 def audit(git: Git, required: bool) -> None:

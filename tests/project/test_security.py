@@ -19,12 +19,34 @@ def flaws() -> Iterator[dict[str, str]]:
     Advisories.flaws.clear()
 
 
+def newest(service: Service) -> str:
+    """Return what the stage said the last time."""
+    logs = (service.root / ".delivery/logs").rglob("security.*.log")
+    return max(logs, key=lambda path: path.stat().st_mtime_ns).read_text()
+
+
 def test_what_nobody_knows_bad_of_is_green(green: Service) -> None:
     said = green.delivery("run", "security")
     assert "NOTE" not in said
-    logs = (green.root / ".delivery/logs").rglob("security.*.log")
-    newest = max(logs, key=lambda path: path.stat().st_mtime_ns)
-    assert "requirements have no known vulnerability" in newest.read_text()
+    assert "requirements have no known vulnerability" in newest(green)
+
+
+def test_what_was_seen_to_have_no_secret_is_not_looked_at_again(green: Service) -> None:
+    green.delivery("run", "security")
+    assert " files, 0 of them new or changed" in newest(green)
+    seen = green.root / ".delivery/no-secrets"
+    seen.write_text("\n".join(seen.read_text().split()[1:]))
+    green.delivery("run", "security")
+    assert " files, 1 of them new or changed" in newest(green)
+    key = "AKIA" + "Q7R2" * 4
+    (green.root / "docs/key.txt").write_text(f"key = '{key}'\n")
+    green.commit("Leak")
+    said = green.delivery("run", "security", status=1)
+    assert "looks like a secret" in said and "docs/key.txt" in newest(green)
+    # What is red is looked at until it is taken out.
+    green.delivery("run", "security", status=1)
+    green.git("reset", "--quiet", "--hard", "HEAD~1")
+    green.delivery("run", "security")
 
 
 def test_a_known_vulnerability_is_red_and_named(green: Service, flaws: dict[str, str]) -> None:
