@@ -36,7 +36,7 @@ from delivery.config import load
 from tests.ci import test_github, test_gitlab, test_jenkins
 from tests.ci.bot import Bot
 from tests.ci.conftest import started
-from tests.ci.sample import STAGES, Sample
+from tests.ci.sample import DEFAULT, Sample
 
 ROOT = Path(__file__).resolve().parents[1]
 YARDSTICKS = ("walk", "jobs")
@@ -102,7 +102,7 @@ def engine(scratch: Path, system: str, sample: Sample) -> Iterator[Engine]:
         case "buildbot":
             bot = Bot(sample)
             with bot.running():
-                yield lambda sample, commit: bot.built(commit, until=STAGES[-1])
+                yield lambda sample, commit: bot.built(commit, until=DEFAULT[-1])
         case "jobs":
             yield lambda sample, commit: jobs(place, sample, commit)
         case _:
@@ -114,7 +114,7 @@ def measure(scratch: Path, system: str, times: int) -> float:
     """Return the median seconds from a pushed commit to the end of its last stage."""
     home, found = scratch / f"home-{system}", []
     home.mkdir()
-    sample = started(lambda **_: project(scratch, system), home, lambda _: None)
+    sample = started(lambda **_: project(scratch, system), home, whole=True)
     with engine(scratch, system, sample) as deliver:
         for number in range(times + 1):
             commit = sample.commit(f"Change {number}")
@@ -122,7 +122,7 @@ def measure(scratch: Path, system: str, times: int) -> float:
             deliver(sample, commit)
             # What a system does after that keeps nobody waiting; the last line is its end.
             found.append(Path(sample.env["JOURNAL"]).stat().st_mtime - start)
-            if sorted(sample.journal(commit)) != sorted(STAGES):
+            if sorted(sample.journal(commit)) != sorted(DEFAULT):
                 sys.exit(f"{system} did not run every stage once:\n{sample.said}")
     return statistics.median(found[1:])  # the first one warms caches
 

@@ -43,13 +43,20 @@ def slim(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
     return make
 
 
-def started(render: Render, home: Path, change: Callable[[Sample], None], **answers: Any) -> Sample:
+def started(
+    render: Render,
+    home: Path,
+    change: Callable[[Sample], None] = lambda sample: None,
+    whole: bool = False,
+    **answers: Any,
+) -> Sample:
     """Make a project on main, pushed, whose stages are stood in for.
 
     Args:
         render: what renders it.
         home: where everything of it is.
         change: edits the project before it is committed.
+        whole: whether it has the default table, and not one with as many stages as it takes.
         answers: the answers.
     """
     sample = Sample(home, environment(home, shims=True))
@@ -63,6 +70,8 @@ def started(render: Render, home: Path, change: Callable[[Sample], None], **answ
     exclude = sample.root / ".git" / "info" / "exclude"
     exclude.write_text(".gitlab-ci-local/\n")  # gitlab-ci-local's own
     sample.git("remote", "add", "origin", str(sample.origin))
+    if not whole:
+        sample.shorten()
     change(sample)
     sample.commit("Start")
     return sample

@@ -162,7 +162,7 @@ def test_a_tag_makes_a_release_of_what_was_built(sample: Sample, pipeline: Pipel
 def test_a_schedule_checks_security_and_proposes_what_the_template_brings(
     moving: Moving, tmp_path: Path, engine: list[str]
 ) -> None:
-    sample = started(moving.render, tmp_path, lambda sample: None, ci=["gitlab"])
+    sample = started(moving.render, tmp_path, ci=["gitlab"])
     moving.release("v1.1.0", "It moved.\n")
     takes_options = ("config", "receive.advertisePushOptions", "true")
     subprocess.run(["git", *takes_options], cwd=sample.origin, check=True)
@@ -196,7 +196,7 @@ def test_production_waits_for_somebody_who_presses_the_button(
     sample = begin(approval, ci=["gitlab"])
     commit = sample.git("rev-parse", "HEAD")
     said = through(sample, engine)
-    assert sample.journal(commit)[-1] == "performance", said
+    assert sample.journal(commit)[-1] == "acceptance", said
     author = {"GITLAB_USER_NAME": "Ada Lovelace", "GITLAB_USER_EMAIL": "ada@example.org"}
     said = through(sample, engine, "production", **author)
     assert "is by the author of the commit" in said, said
