@@ -31,6 +31,7 @@ def test_a_change_reaches_production_under_load_and_goes_back(green: Service) ->
     table = (green.root / "delivery.toml").read_text()
     (green.root / "delivery.toml").write_text(f'{table}\n[system]\npackages = ["dpkg"]\n')
     commit = green.commit("Change a line")
+    green.delivery("walk", "--to", "performance")
     with load(green.url("production"), pause=0.02) as running:
         green.delivery("walk")
         running.wait_for(5000 - running.sent)

@@ -93,6 +93,7 @@ def test_a_change_of_any_framework_loses_no_request(walked: tuple[Service, str])
     if before >= 0:
         expand(service)
     commit = service.commit("Change the style")
+    service.delivery("walk", "--to", "performance")
     with load(service.url("production"), clients=4, pause=0.02) as running:
         service.delivery("walk")
         running.wait_for(max(200, 2000 - running.sent))
