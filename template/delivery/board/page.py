@@ -177,7 +177,7 @@ def _older(board: Board) -> str:
     """Return what stays visible of versions that are not shown any more."""
     lines = []
     for event in board.older:
-        what = f"{'! forced' if event.forced else '⊘' if event.event == 'revoked' else '↩'}"
+        what = "! forced" if event.forced else "⊘" if event.event == "revoked" else "↩"
         said = f"{event.version}: {event.stage} {event.event} by {who(event.by)}"
         lines.append(
             f"<li>{what} {_time(event.at)} {escape(said)}: {escape(event.reason or '–')}</li>"
