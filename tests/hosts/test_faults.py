@@ -131,6 +131,34 @@ def test_a_release_that_dies_late_is_started_again_and_can_be_taken_back(one: Se
     assert one.live() == before
 
 
+@pytest.fixture
+def little(one: Service) -> Iterator[str]:
+    """A limit of the memory that an instance may ask for, in a drop-in: in bytes."""
+    host, folder = one.hosts[0], f"/etc/systemd/system/{NAME}@.service.d"
+    host.sh(f"mkdir {folder} && printf '[Service]\\nLimitAS=1500M\\n' >{folder}/memory.conf")
+    host.sh("systemctl daemon-reload")
+    yield str(1500 * 2**20)
+    host.sh(f"rm -r {folder} && systemctl daemon-reload")
+
+
+def test_a_release_that_leaks_dies_at_its_limit_and_comes_back(one: Service, little: str) -> None:
+    host, before = one.hosts[0], one.live()
+    run = one.deploy(one.wheel("25.1", "leaks"))["h1"]
+    assert run.ok, run.output
+    unit = host.sh(f"systemctl list-units --plain --no-legend '{NAME}@*'").split()[0]
+    limit = "systemctl show --property=LimitAS --value"
+    assert host.sh(f"{limit} {unit}") == little
+    worker = f"pgrep --parent $(systemctl show --property=MainPID --value {unit})"
+    was = host.sh(worker)
+    wait(lambda: host.sh(worker, check=False) not in ("", was), 60)
+    wait(lambda: one.live() == ["25.1"], 30)
+    # A rollback keeps the limit, too, which is no file of the role.
+    assert one.rollback()["h1"].ok
+    assert one.live() == before
+    units = host.sh(f"systemctl list-units --plain --no-legend '{NAME}@*'")
+    assert host.sh(f"{limit} {units.split()[0]}") == little
+
+
 def test_a_refused_key_is_told_at_once(one: Service, tmp_path: Path) -> None:
     words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "stranger")]
     subprocess.run(words, check=True)

@@ -42,6 +42,18 @@ def index(body):
     return ('500 Sorry' if turns % 3 == 0 else '200 OK'), b''
 """,
     "slow": "def index(body): time.sleep(2); return '200 OK', b'slow'",
+    "leaks": """
+import threading
+def leak():
+    held = []
+    try:
+        while True:
+            held.append(bytearray(50_000_000))
+            time.sleep(0.1)
+    except MemoryError:
+        os._exit(1)
+threading.Timer(2, leak).start()
+""",
     "dies late": """
 import threading
 def end():
