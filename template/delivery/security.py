@@ -38,7 +38,7 @@ def secrets(git: Git) -> None:
     """
     names = [name for name in git.text("ls-files", "-z").split("\0") if name]
     digests, kept = _digests(git.root, names), git.root / SEEN
-    seen = set(kept.read_text(encoding="utf-8").split()) if kept.is_file() else set()
+    seen = set(kept.read_text("ascii", "replace").split()) if kept.is_file() else set()
     new = [name for name in names if digests.get(name) not in seen]
     # Nothing that looks like a secret is shown to anybody to see whether it is one.
     scan = [sys.executable, "-m", "detect_secrets.pre_commit_hook", "--no-verify"]
@@ -52,7 +52,7 @@ def secrets(git: Git) -> None:
     print(f"no secret in {len(names)} files, {len(new)} of them new or changed")
     with suppress(OSError):  # the next look would only be quicker
         kept.parent.mkdir(exist_ok=True)
-        kept.write_text("\n".join(sorted(digests.values())), encoding="utf-8")
+        kept.write_text("\n".join(sorted(digests.values())), "ascii")
 
 
 def _digests(root: Path, names: list[str]) -> dict[str, str]:
