@@ -64,7 +64,9 @@ def parser() -> argparse.ArgumentParser:
     back.add_argument(
         "--to", dest="artifact", metavar="VERSION", help="a release that was live before"
     )
-    back.add_argument("--force", action="store_true", help="to a revoked one; needs --reason")
+    back.add_argument(
+        "--force", action="store_true", help="to a revoked one, or amid a rollout; needs --reason"
+    )
     back.add_argument("--reason", metavar="TEXT", help="why; the ledger keeps it")
     approve = sub.add_parser("approve", help="let an artifact into an environment that asks for it")
     own = "or the beginning of a hash; default: the commit's own"

@@ -118,6 +118,8 @@ def parameters(what: Wheel, folder: Path) -> dict[str, Any]:
         "packages": [],
         "environment": "{}",
         "by": "ada",
+        "attempt": None,
+        "over": None,
         "address": "0.0.0.0",
         "port": 80,
         "tls": "none",

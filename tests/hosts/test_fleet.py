@@ -47,6 +47,14 @@ def test_an_attempt_killed_in_its_bake_goes_back_when_the_next_one_fails(fleet: 
     fleet.built("10.2", "sick where told")
     with fleet.begun("deploy", "production", "10.2", "--force", "--reason", "try"):
         wait(lambda: service.live() == ["10.2", *before[1:]], 120)
+        refused = fleet.delivery("rollback", "production")
+        assert refused.returncode == 3, refused.stderr
+        said = (
+            "h2: The hosts of this service are being rolled out to by ada with version 10.2, since "
+        )
+        assert said in refused.stderr
+        assert " Or insist: python -m delivery rollback production --force --" in refused.stderr
+        assert service.live() == ["10.2", *before[1:]]
     service.differences = {"h3": {"service_environment": {"TINY_SICK": "yes"}}}
     fleet.inventory(**told | {"service_bake_seconds": 1})
     done = fleet.delivery("deploy", "production", "10.2", "--force", "--reason", "again")

@@ -22,7 +22,7 @@ def deploy(
     """Make an artifact live in an environment, if the gate lets it, and record it.
 
     Raises:
-        Refused: the gate is shut and was not forced.
+        Refused: the gate is shut, or somebody else deploys there, and it was not forced.
         DeliveryError: a host failed; what was live there still is.
     """
     stage = project.config.stage_of(name)
@@ -37,7 +37,7 @@ def deploy(
         if not force:
             raise
         forced = True
-    _put(project, name, chosen, reason, forced)
+    _put(project, name, chosen, reason, forced, insist=force)
 
 
 def restore(project: Project, name: str) -> None:
@@ -66,6 +66,7 @@ def _put(
     reason: str | None,
     forced: bool = False,
     bake: bool = True,
+    insist: bool = False,
 ) -> None:
     """Make an artifact live in an environment, and record it."""
     stage = project.config.stage_of(name)
@@ -76,13 +77,18 @@ def _put(
     unfinished = last is not None and last.sha256 != chosen.sha256
     try:
         promotion.admit(project, stage, chosen, forced)
-        hosts = playbooks.deploy(project.config, project.git, name, chosen, by, bake, unfinished)
+        hosts = playbooks.deploy(
+            project.config, project.git, name, chosen, by, bake, unfinished, insist
+        )
+    except playbooks.Busy as busy:
+        raise _insisting(busy, f"deploy {name} {chosen.version}") from None
     except DeliveryError as error:
         if not nested:  # the stage's own run records its failure
             project.record(
                 "failed", stage.name, chosen, environment=name, reason=str(error), forced=forced
             )
         raise
+    forced = bool(forced or _taken_over(hosts) and insist)
     if (
         forced
         or last is None
@@ -110,7 +116,7 @@ def rollback(
     """Make the release before the live one live again, and record both sides of it.
 
     Raises:
-        Refused: that release was revoked, and it was not forced.
+        Refused: that release was revoked, or somebody deploys there, and it was not forced.
         DeliveryError: there is nothing to go back to, or a host failed.
     """
     stage = project.config.stage_of(name)
@@ -120,9 +126,11 @@ def rollback(
     refusal = _revoked(project, name, wanted)
     if refusal and not force:
         raise Refused(refusal)
-    hosts = playbooks.rollback(
-        project.config, name, version, left.version if left else None, event.author(project.git)
-    )
+    was, by = left.version if left else None, event.author(project.git)
+    try:
+        hosts = playbooks.rollback(project.config, name, version, was, by, insist=force)
+    except playbooks.Busy as busy:
+        raise _insisting(busy, f"rollback {name}{f' --to {version}' if version else ''}") from None
     told = next(iter(hosts.values()))
     # The hosts know what they had before this ledger began.
     unknown = wheel.Artifact(project.config.name, told["version"], told["sha256"], told["commit"])
@@ -136,10 +144,24 @@ def rollback(
         now,
         **_where(name, hosts),
         reason=reason or "rollback",
-        forced=bool(refusal),
+        forced=bool(refusal or _taken_over(hosts) and force),
         code=gate.code(project.git),
     )
     show(f"{told['version']} is live in {name} again: {_url(hosts)}")
+
+
+def _insisting(busy: playbooks.Busy, again: str) -> Refused:
+    """Say how to go on though somebody else has claimed the hosts."""
+    insist = f" Or insist: python -m delivery {again} --force --reason '…'"
+    return Refused(f"{busy}{insist if busy.claim else ''}")
+
+
+def _taken_over(hosts: dict[str, Any]) -> bool:
+    """Tell whether another rollout had claimed the hosts, and say so."""
+    told = [host["taken_over"] for host in hosts.values() if "taken_over" in host]
+    for who in told:
+        show(f"took the place of the rollout by {who}")
+    return bool(told)
 
 
 def _revoked(project: Project, name: str, wanted: str | None) -> str | None:

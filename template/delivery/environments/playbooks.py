@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..artifact import wheel
 from ..artifact.wheel import Artifact
 from ..config import Config
-from ..errors import DeliveryError
+from ..errors import DeliveryError, Refused
 from ..git import Git
 from ..tools import ansible_playbook
+
+
+class Busy(Refused):
+    """Somebody else changes the hosts; the claim is the name of their rollout, if they have one."""
+
+    def __init__(self, text: str, claim: str | None) -> None:
+        super().__init__(text)
+        self.claim = claim
 
 
 def deploy(
@@ -26,6 +38,7 @@ def deploy(
     by: str,
     bake: bool = True,
     unfinished: bool = False,
+    insist: bool = False,
 ) -> dict[str, Any]:
     """Make ``wanted`` live in an environment, on every host of its inventory or on none.
 
@@ -37,11 +50,13 @@ def deploy(
         by: who does it; the hosts' journals keep it.
         bake: whether the canary is watched before the others follow.
         unfinished: whether a host that has it already can only have it from a killed attempt.
+        insist: whether to go on though another rollout has claimed the hosts.
 
     Returns:
         What each host said, by its name: ``changed``, ``url``, ``version``, ``seconds`` and more.
 
     Raises:
+        Busy: somebody else changes the hosts, and nothing was done.
         DeliveryError: a host failed; the text is the host's reason. What was live still is.
     """
     file = config.source(environment).fetch(config.name, wanted)
@@ -59,20 +74,26 @@ def deploy(
             "service_unfinished": unfinished,
         }
         unwatched = {} if bake else {"service_bake_seconds": 0}
-        return _play(config, environment, "deploy.yml", release | unwatched)
+        return _claiming(config, environment, "deploy.yml", release | unwatched, insist)
 
 
 def rollback(
-    config: Config, environment: str, version: str | None, left: str | None, by: str
+    config: Config,
+    environment: str,
+    version: str | None,
+    left: str | None,
+    by: str,
+    insist: bool = False,
 ) -> dict[str, Any]:
     """Make the release before ``left`` live again, or ``version``; return what each host said.
 
     Raises:
+        Busy: somebody else changes the hosts, and ``insist`` is not set.
         DeliveryError: there is no such release on a host, and none has moved; or it does not come
             up.
     """
     target = {"service_version": version} if version else {"service_left": left} if left else {}
-    return _play(config, environment, "rollback.yml", {"service_by": by, **target})
+    return _claiming(config, environment, "rollback.yml", {"service_by": by, **target}, insist)
 
 
 def stop(config: Config, environment: str, remove: bool = False) -> dict[str, Any]:
@@ -118,17 +139,58 @@ def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:
     return said if isinstance(said, dict) else None
 
 
+def _claiming(
+    config: Config, environment: str, playbook: str, variables: dict[str, Any], insist: bool
+) -> dict[str, Any]:
+    """Run a playbook as a rollout with a name; one that was killed on this machine makes way."""
+    with attempt() as (name, handle):
+        told = variables | {"service_attempt": name}
+        try:
+            over = {"service_over": "*"} if insist else {}
+            return _play(config, environment, playbook, told | over, handle=handle)
+        except Busy as busy:
+            if not busy.claim or not dead(busy.claim):
+                raise
+            over = {"service_over": busy.claim}
+            return _play(config, environment, playbook, told | over, handle=handle)
+
+
+@contextlib.contextmanager
+def attempt() -> Iterator[tuple[str, int]]:
+    """Name a rollout by a file that stays locked as long as any of its processes lives."""
+    with tempfile.NamedTemporaryFile(prefix="delivery-attempt-") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield f"{socket.gethostname()}:{file.name}", file.fileno()
+
+
+def dead(name: str) -> bool:
+    """Tell whether a rollout ran on this machine, and runs no more."""
+    host, _, path = name.partition(":")
+    if host != socket.gethostname():
+        return False
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # it is locked, or somebody else's
+    return True
+
+
 def _play(
     config: Config,
     environment: str,
     playbook: str,
     variables: dict[str, Any],
     whole: bool = True,
+    handle: int | None = None,
 ) -> dict[str, Any]:
     """Run a playbook on an environment's inventory and return the hosts' results.
 
     Args:
         whole: whether a host that fails is an error.
+        handle: of a file that the playbook's processes keep open.
     """
     ansible, folder = ansible_playbook(), config.root / "delivery"
     if ansible is None:
@@ -155,6 +217,7 @@ def _play(
             stdout=quiet,
             stderr=quiet and subprocess.STDOUT,
             check=False,
+            pass_fds=() if handle is None else (handle,),
         )
         found = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
     hosts: dict[str, Any] = found.get("hosts", {})
@@ -167,5 +230,8 @@ def _play(
         if done.stdout and not reasons:
             sys.stderr.buffer.write(done.stdout)
         what = f"{playbook} ended with status {done.returncode} in {environment}"
+        busy = [said for said in hosts.values() if said.get("busy")]
+        if busy and not any(said.get("advanced") for said in hosts.values()):
+            raise Busy("; ".join(reasons), busy[0].get("claim"))
         raise DeliveryError("; ".join(reasons) or what)
     return hosts

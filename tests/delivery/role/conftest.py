@@ -171,6 +171,8 @@ class Site:
             "packages": [],
             "environment": "{}",
             "by": "ada",
+            "attempt": None,
+            "over": None,
             "left": None,
             "address": "127.0.0.1",
             "port": self.port,

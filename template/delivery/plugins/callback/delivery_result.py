@@ -23,7 +23,7 @@ requirements:
 # What the module that owns the release tells of it.
 TOLD = (
     *("url", "version", "sha256", "commit", "previous", "earlier", "system"),
-    *("migrated", "seconds"),
+    *("migrated", "seconds", "advanced", "busy", "claim", "taken_over"),
 )
 
 

@@ -30,6 +30,8 @@ ARGUMENTS = {
     "environment": {"no_log": True, "default": "{}"},
     "left": {},
     "by": {"default": "somebody"},
+    "attempt": {},
+    "over": {},
     "address": {"default": "127.0.0.1"},
     "port": {"type": "int", "required": True},
     "tls": {"choices": ["none", "internal", "given"], "default": "none"},

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from . import byhand, release, worlds
-from .errors import Refused, sentence
+from .claim import Attempt
+from .errors import Busy, Refused, sentence
 from .foundation import Foundation
 from .install import Artifact, checked_digest, installed
 from .journal import Entry, Journal, State
@@ -40,11 +41,13 @@ class Module(Protocol):
 def answer(module: Module) -> None:
     """Do what the module was asked for; say in one sentence why it failed, if it did."""
     try:
-        result = Request(module.params).answer(module.check_mode)
+        request = Request(module.params)
+        result = request.answer(module.check_mode)
     except (Refused, OSError) as error:
-        module.fail_json(msg=str(error), reason=sentence(error))
+        busy = {"busy": True, "claim": error.claim} if isinstance(error, Busy) else {}
+        module.fail_json(msg=str(error), reason=sentence(error), **busy)
     else:
-        module.exit_json(**result)
+        module.exit_json(**result, **request.attempt.said)
 
 
 class Request:
@@ -54,10 +57,12 @@ class Request:
         self.parameters = parameters
         self.state: str = parameters["state"]
         self.name: str = parameters["name"]
-        self.version: str | None = parameters["version"] and checked_version(parameters["version"])
+        version = parameters["version"]
+        self.version: str | None = checked_version(version) if version else None
         self.environment = checked_environment(json.loads(parameters["environment"]))
         self.layout: Layout = layout(parameters["root"])
         self.journal = Journal(self.layout.journal, parameters["by"])
+        self.attempt = Attempt(parameters["attempt"], parameters["over"])
         self.artifact: Artifact | None = None
         if self.state in ("live", "staged"):
             wheel, requirements = (
@@ -133,6 +138,7 @@ class Request:
         self.foundation.check()
         if self.artifact is None and not self.layout.root.is_dir():
             raise Refused(f"There is no {self.name} in {self.layout.root}: deploy it first.")
+        self.attempt.admit(self.layout)
 
     def work(self) -> Result:
         """Do it, in one critical section."""

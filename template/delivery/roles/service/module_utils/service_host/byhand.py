@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .claim import ANYBODY
 from .files import write_bytes
 
 USAGE = "usage: {0} [VERSION]\n\nMake the release before the live one live again, or VERSION.\n"
@@ -22,6 +23,7 @@ MAIN = "from service_host import api, byhand\n\nbyhand.main(api.answer)\n"
 # What belongs to one deploy, or is nobody's to read.
 OF_A_DEPLOY = frozenset(
     "state version sha256 commit wheel requirements python packages migrate by left".split()
+    + "attempt over".split()
     + "environment certificate certificate_key".split()
 )
 
@@ -87,5 +89,7 @@ def main(answer: Callable[[Person], None]) -> None:
         "state": "previous",
         "version": words[0] if words else None,
         "by": os.environ.get("SUDO_USER") or getpass.getuser(),
+        # Who is here by hand knows why.
+        "over": ANYBODY,
     }
     answer(Person({**kept, **nothing, **asked}))

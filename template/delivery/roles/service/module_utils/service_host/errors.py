@@ -18,6 +18,14 @@ class Refused(Exception):
         return "\n".join([self.reason, *(f"  | {line}" for line in self.log)])
 
 
+class Busy(Refused):
+    """Somebody else is at it; the claim is the name of their attempt, if they have one."""
+
+    def __init__(self, reason: str, claim: str | None = None) -> None:
+        super().__init__(reason)
+        self.claim = claim
+
+
 def sentence(error: Refused | OSError) -> str:
     """Say in one sentence what an error means."""
     if isinstance(error, Refused):

@@ -38,6 +38,11 @@ class Layout:
         return self.root / "lock"
 
     @property
+    def claim(self) -> Path:
+        """The note of the rollout that has this host and others."""
+        return self.root / "claim.json"
+
+    @property
     def run(self) -> Path:
         """The sockets."""
         return self.root / "run"

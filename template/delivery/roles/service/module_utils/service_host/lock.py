@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .errors import Refused
+from .errors import Busy
 
 
 class Lock:
@@ -59,7 +59,7 @@ def held(path: Path, who: str, version: str | None) -> Iterator[Lock]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused(_busy(path, os.pread(handle, 4096, 0))) from None
+            raise Busy(_busy(path, os.pread(handle, 4096, 0))) from None
         lock = Lock(handle, {"who": who, "pid": os.getpid(), "version": version})
         lock.note(since=datetime.now(timezone.utc).isoformat(timespec="seconds"))
         yield lock

@@ -1,0 +1,124 @@
+"""One rollout at a time on a group of hosts: a second one is turned away, and told by whom."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from delivery.environments.playbooks import attempt, dead
+
+# Found where conftest has said.
+from service_host import claim
+from service_host.claim import Attempt
+from service_host.errors import Busy
+from service_host.layout import Layout
+
+from .conftest import Site, new_site, vars_of, wait
+
+
+@pytest.fixture
+def pair(live: Site) -> Iterator[tuple[Site, Site]]:
+    """Return two hosts of one service, where 1.0 is live."""
+    with new_site() as second:
+        assert second.told("live", live.wheel("1.0"))["version"] == "1.0"
+        place: dict[str, object] = {"service_root": str(second.root), "service_port": second.port}
+        live.hosts["second"] = place
+        yield live, second
+
+
+def test_a_rollout_has_the_hosts_for_itself_until_its_end(pair: tuple[Site, Site]) -> None:
+    first, note = pair[0], pair[0].root / "claim.json"
+    (first.work / "other").mkdir()
+    other = Site(first.root, first.work / "other", first.port, hosts=first.hosts)
+    told: dict[str, object] = {"service_attempt": "one", "service_bake_seconds": 60}
+    running = first.start("deploy.yml", **vars_of(first.wheel("1.1")), **told)
+    try:
+        wait(lambda: first.live() == "1.1", 120)
+        # Of the same release, for what the first one has done is not for the second to undo.
+        run = other.deploy(first.wheel("1.1"), service_attempt="two", service_unfinished=True)
+        assert run.code
+        said = r"are being rolled out to by ada with version 1\.1, since 20\S+: wait until that"
+        assert re.search(said, run.host["reason"]), run.output
+        assert (run.host["busy"], run.host["claim"]) == (True, "one")
+        run = other.rollback()
+        assert run.code and run.host["claim"] == "one", run.output
+        assert [site.live() for site in pair] == ["1.1", "1.0"]
+        assert json.loads(note.read_text())["attempt"] == "one"
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        # Not to its end: what it has started on the hosts holds it open.
+        assert running.stdout
+        running.stdout.close()
+        running.wait()
+    told = {"service_attempt": "two", "service_over": "one", "service_bake_seconds": 0}
+    run = other.deploy(first.wheel("1.2"), **told)
+    assert run.code == 0, run.output
+    assert run.host["taken_over"].startswith("ada with version 1.1, since 20")
+    assert [site.live() for site in pair] == ["1.2", "1.2"]
+    assert not note.exists()
+
+
+def test_who_is_on_the_host_by_hand_is_not_turned_away(live: Site) -> None:
+    assert live.told("live", live.wheel("1.1"))["version"] == "1.1"
+    claim.take(Layout(live.root), Attempt("one"), "ada", "1.2", 600)
+    told = live.told("previous")
+    assert (told["busy"], told["claim"]) == (True, "one")
+    assert told["reason"].endswith("if nobody is at it any more, it lapses in 10 min.")
+    assert subprocess.run([live.root / "rollback"], capture_output=True, check=False).stderr == b""
+    assert live.live() == "1.0"
+
+
+def test_a_claim_admits_its_own_rollout_and_those_who_may_take_its_place(tmp_path: Path) -> None:
+    place, own = Layout(tmp_path), Attempt("one")
+    claim.take(place, own, "ada", "1.0", 600)
+    own.admit(place)
+    for other in (Attempt("two"), Attempt(None), Attempt("two", over="three")):
+        with pytest.raises(Busy) as refused:
+            other.admit(place)
+        assert refused.value.claim == "one"
+    for other in (Attempt("two", over="one"), Attempt(None, over="*")):
+        other.admit(place)
+        assert other.said["taken_over"].startswith("ada with version 1.0, since ")
+    claim.give_back(place, Attempt("two"))
+    assert claim.standing(place)
+    claim.give_back(place, own)
+    Attempt("two").admit(place)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"until": 0}, {"boot": "another"}, {"seconds": 1}, {"until": None}, {"until": "soon"}],
+)
+def test_a_claim_that_lapsed_or_says_nothing_keeps_nobody_away(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    place = Layout(tmp_path)
+    claim.take(place, Attempt("one"), "ada", "1.0", 600)
+    place.claim.write_text(json.dumps(json.loads(place.claim.read_text()) | change))
+    claim.take(place, Attempt("two"), "grace", "1.1", 600)
+    assert json.loads(place.claim.read_text())["who"] == "grace"
+
+
+def test_a_rollout_is_dead_when_none_of_its_processes_is_left() -> None:
+    with attempt() as (name, handle):
+        assert not dead(name)
+        sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+        child = subprocess.Popen(sleep, pass_fds=[handle])
+        path = Path(name.partition(":")[2])
+        kept = path.with_suffix(".kept")
+        kept.hardlink_to(path)  # as it stays where the one who made it was killed
+    left = f"{name}.kept"
+    assert not dead(left)
+    child.kill()
+    child.wait()
+    assert dead(left)
+    kept.unlink()
+    assert dead(left)
+    assert not dead(f"elsewhere.example.com:{kept}")
