@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from service_host import requests
 
 from tests.delivery.role.wheels import NAME
 
@@ -30,6 +31,13 @@ connection.sock = context.wrap_socket(plain, server_hostname=name)
 connection.request("GET", "/version")
 answer = json.loads(connection.getresponse().read())
 print(json.dumps(answer | {"serial": connection.sock.getpeercert()["serialNumber"]}))
+"""
+COUNTED = f"""
+import socket
+plain = socket.socket(socket.AF_UNIX)
+plain.connect("/run/{NAME}-front/admin.sock")
+plain.sendall(b"GET /metrics HTTP/1.0\\r\\nHost: front\\r\\n\\r\\n")
+print(plain.makefile().read().partition("\\n\\n")[2])
 """
 
 
@@ -84,6 +92,16 @@ def test_the_front_makes_a_certificate_by_an_authority_of_its_own(secure: Servic
     run = secure.deploy(secure.wheel("1.0"))["h5"]
     assert run.ok and not run.host["changed"], run.output
     assert run.host["url"] == f"https://{DOMAIN}"
+
+
+def test_the_front_counts_what_is_asked_by_tls_once(secure: Service) -> None:
+    host = secure.hosts[0]
+    authority = host.disk / f"var/lib/private/{NAME}-front/pki/authorities/local/root.crt"
+    before = requests.parse_front(host.sh(f"python3 -c '{COUNTED}'"))
+    ask(secure, authority)
+    after = requests.parse_front(host.sh(f"python3 -c '{COUNTED}'"))
+    assert (after.requests, after.failed) == (before.requests + 1, before.failed)
+    assert after.buckets["+Inf"] == before.buckets["+Inf"] + 1
 
 
 def test_a_given_certificate_is_taken_and_its_key_stays_hidden(

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.delivery.load import load
+
 from .conftest import DELIVERY, Site
 
 sys.path.insert(0, str(DELIVERY / "plugins/filter"))
@@ -24,6 +26,16 @@ def host(count: int, failed: int = 0, slow: int = 0, instance: str = "old") -> d
     """Return what a host tells of so many requests, some of them longer than a second."""
     buckets = {"0.1": count - slow, "1.0": count - slow, "5.0": count, "+Inf": count}
     return {"requests": count, "failed": failed, "buckets": buckets, "instance": instance}
+
+
+def behind(told: Mapping[str, Any], unanswered: int = 0, slow: int = 0) -> dict[str, Any]:
+    """Return what a host tells when its front has counted, too."""
+    return {**told, "front": host(told["requests"] + unanswered, unanswered, slow)}
+
+
+def watch(root: Path, seconds: float) -> dict[str, Any]:
+    """Watch what is under a root, as is done where there is no systemd."""
+    return requests.watch(Layout(root), seconds, root / "run/admin.sock")
 
 
 def verdict(canary: Mapping[str, Any] | None, *others: Mapping[str, Any] | None) -> dict[str, str]:
@@ -91,6 +103,38 @@ def test_without_others_to_compare_with_failures_alone_decide() -> None:
     assert verdict(host(100, slow=50, instance="new"))["bad"] == ""
 
 
+def test_what_never_got_an_answer_fails_at_the_front() -> None:
+    others = [behind(host(250)), behind(host(230))]
+    told = verdict(behind(host(211, instance="new"), 29), *others)
+    assert told["bad"] == (
+        "canary h2: 12.1 % of 240 requests failed (29 of them at its front: no answer from the"
+        " release), h3 and h4 on the old release: 0 %"
+    )
+    both = verdict(behind(host(211, instance="new"), 29), *[behind(host(220), 30)] * 2)
+    assert not both["bad"] and both["said"].endswith("h3 and h4 on the old release: 12 %")
+
+
+def test_enough_that_never_got_an_answer_are_enough_to_judge() -> None:
+    told = verdict(behind(host(10, instance="new"), 40), behind(host(100)))
+    assert told["bad"].startswith("canary h2: 80 % of 50 requests failed (40 of them at its front")
+
+
+def test_who_waits_at_the_front_is_as_slow_as_the_release() -> None:
+    told = verdict(behind(host(100, instance="new"), slow=20), behind(host(100)))
+    assert told["bad"] == (
+        "canary h2: 95 % of 100 requests were answered within 4 s at its front,"
+        " h3 on the old release: within 0.095 s"
+    )
+
+
+def test_a_front_counts_only_where_those_that_it_is_compared_with_do() -> None:
+    canary = behind(host(100, instance="new"), 20, slow=20)
+    assert verdict(canary, behind(host(100)), host(100))["bad"] == ""
+    # One that nothing was asked of has nothing to count, and one alone is compared with nobody.
+    assert "20 of them at its front" in verdict(canary, behind(host(100)), host(0))["bad"]
+    assert "20 of them at its front" in verdict(canary, host(3))["bad"]
+
+
 def test_a_host_that_has_the_release_already_is_not_compared() -> None:
     told = verdict(host(100, 20, instance="new"), host(100, 20, instance="new"), host(100))
     assert "h4 on the old release: 0 %" in told["bad"]
@@ -124,9 +168,53 @@ process_start_time_seconds 1.7e+09
     assert sample.buckets == {"0.1": 4, "+Inf": 5}
 
 
+def test_the_front_counts_each_request_once_and_leaves_out_what_leads_elsewhere() -> None:
+    page = """
+caddy_http_request_errors_total{handler="subroute",server="srv0"} 2
+caddy_http_requests_total{handler="static_response",server="srv1"} 70
+caddy_http_requests_total{handler="subroute",server="srv0"} 9
+caddy_http_response_duration_seconds_bucket{code="200",handler="subroute",method="GET",le="0.1"} 3
+caddy_http_response_duration_seconds_bucket{code="200",handler="subroute",method="GET",le="+Inf"} 6
+caddy_http_response_duration_seconds_bucket{code="500",handler="subroute",method="GET",le="+Inf"} 1
+caddy_http_response_duration_seconds_bucket{code="308",handler="static_response",le="+Inf"} 70
+process_start_time_seconds 1.79584526324e+09
+"""
+    sample = requests.parse_front(page)
+    assert (sample.born, sample.requests, sample.failed) == (1795845263.24, 9, 2)
+    assert sample.buckets == {"0.1": 3, "+Inf": 7}
+
+
 def test_a_release_is_watched_while_it_serves(shared: Site) -> None:
-    told = requests.watch(Layout(shared.root), 0.1)
+    told = watch(shared.root, 0.1)
     assert (told["requests"], told["failed"]) == (0, 0)
+    assert (told["front"]["requests"], told["front"]["failed"]) == (0, 0)
+
+
+def test_the_front_sees_what_got_no_answer(site: Site) -> None:
+    assert site.told("live", site.wheel("1.0", "fails, or gives no answer"))["version"] == "1.0"
+    before = watch(site.root, 0.0)
+    assert before["front"]["failed"] == 0
+    with load(site.url, clients=4, pause=0.01) as running:
+        running.wait_for(20)
+        told = watch(site.root, 2.0)
+    count = running.count
+    seen = {reason.split(": ")[-1]: number for reason, number in count.reasons.items()}
+    assert {*seen} == {"status 500", "status 502"}
+    assert 0 < told["failed"] and 0 < told["front"]["failed"] < count.failed
+    bad = verdict({**told, "instance": "new"})["bad"]
+    assert f"({told['front']['failed']} of them at its front: no answer from the release)" in bad
+
+
+def test_a_front_that_does_not_count_is_left_out(shared: Site, tmp_path: Path) -> None:
+    assert "front" not in requests.watch(Layout(shared.root), 0.0, tmp_path / "admin.sock")
+
+
+def test_a_front_that_was_started_anew_meanwhile_is_left_out(
+    shared: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = iter([requests.Sample(1.0, 9), requests.Sample(2.0, 10)])
+    monkeypatch.setattr(requests, "sample_front", lambda _: next(samples))
+    assert "front" not in watch(shared.root, 0.0)
 
 
 def test_a_release_that_died_meanwhile_is_a_problem(
@@ -134,12 +222,12 @@ def test_a_release_that_died_meanwhile_is_a_problem(
 ) -> None:
     samples = iter([requests.Sample(1.0, 9), requests.Sample(2.0, 1)])
     monkeypatch.setattr(requests, "sample", lambda _: next(samples))
-    told = requests.watch(Layout(shared.root), 0.0)
+    told = watch(shared.root, 0.0)
     assert told == {"problem": "its process died and was started again"}
 
 
 def test_a_release_that_is_down_when_the_watch_begins_is_a_problem(tmp_path: Path) -> None:
-    told = requests.watch(Layout(tmp_path), 0.0)
+    told = watch(tmp_path, 0.0)
     assert told["problem"].startswith("/metrics gives no answer (")
 
 
@@ -151,7 +239,7 @@ def test_a_release_that_hangs_when_the_watch_begins_is_a_problem(
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
-        told = requests.watch(Layout(shared.root), 0.0)
+        told = watch(shared.root, 0.0)
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
@@ -162,4 +250,4 @@ def test_a_release_that_has_no_metrics_is_unknown(
     shared: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requests, "ask", lambda *_: (404, b""))
-    assert requests.watch(Layout(shared.root), 0.0) == {"unknown": "/metrics answers 404"}
+    assert watch(shared.root, 0.0) == {"unknown": "/metrics answers 404"}

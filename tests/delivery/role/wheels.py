@@ -34,11 +34,13 @@ def healthz():
 def healthz():
     return ('500 Sick' if 'TINY_SICK' in os.environ else '200 OK'), b''
 """,
-    "fails every third": """
+    "fails, or gives no answer": """
 turns = 0
 def index(body):
     global turns
     turns += 1
+    if turns % 6 == 0:
+        raise ConnectionResetError(104, "gunicorn takes it for its own, and hangs up")
     return ('500 Sorry' if turns % 3 == 0 else '200 OK'), b''
 """,
     "slow": "def index(body): time.sleep(2); return '200 OK', b'slow'",

@@ -40,7 +40,11 @@ class Group:
     names: list[str] = field(default_factory=list)
     requests: int = 0
     failed: int = 0
+    unanswered: int = 0
     buckets: Counter[str] = field(default_factory=Counter)
+    front_buckets: Counter[str] = field(default_factory=Counter)
+    # Whether all fronts told what they saw, but for those with nothing to see.
+    fronts: bool = True
 
     def add(self, name: str, watched: Mapping[str, Any]) -> None:
         """Add a host."""
@@ -48,23 +52,34 @@ class Group:
         self.requests += watched["requests"]
         self.failed += watched["failed"]
         self.buckets.update(watched["buckets"])
+        front = watched.get("front")
+        if front:
+            self.unanswered += front["failed"]
+            self.front_buckets.update(front["buckets"])
+        self.fronts &= bool(front) or not watched["requests"]
+
+    def count_unanswered(self) -> None:
+        """Count the requests that never came to the release, or that it left without an answer."""
+        self.requests += self.unanswered
+        self.failed += self.unanswered
 
     @property
     def share(self) -> float:
         """The share of the requests that failed."""
         return self.failed / self.requests if self.requests else 0.0
 
-    def within(self, share: float = 0.95) -> float:
-        """Return the seconds within which a share of the requests was answered, between buckets."""
-        bounds = sorted((float(le), count) for le, count in self.buckets.items())
-        goal, below, before = share * self.requests, 0.0, 0
-        for bound, count in bounds:
-            if count >= goal and count > before:
-                if math.isinf(bound):
-                    return below
-                return below + (bound - below) * (goal - before) / (count - before)
-            below, before = bound, count
-        return below
+
+def within(buckets: Mapping[str, int], share: float = 0.95) -> float:
+    """Return the seconds within which a share of the requests was answered, between buckets."""
+    bounds = sorted((float(le), count) for le, count in buckets.items())
+    goal, below, before = share * max(buckets.values(), default=0), 0.0, 0
+    for bound, count in bounds:
+        if count >= goal and count > before:
+            if math.isinf(bound):
+                return below
+            return below + (bound - below) * (goal - before) / (count - before)
+        below, before = bound, count
+    return below
 
 
 def listed(names: Sequence[str]) -> str:
@@ -90,6 +105,8 @@ def judged(
 ) -> dict[str, str]:
     """Judge a release by what became of its requests, on the canary and elsewhere.
 
+    A front adds what the release cannot count: requests it gave no answer to, and what they wait.
+
     Args:
         watched: what each host tells; nothing when it could not be asked.
         canaries: the hosts that have the new release.
@@ -101,7 +118,9 @@ def judged(
         ``said``, what was seen, in one sentence; and the same as ``bad`` if that is bad.
     """
     new, old = Group(), Group()
-    who = f"{'canary' if len(canaries) == 1 else 'canaries'} {listed(canaries)}"
+    one = len(canaries) == 1
+    who = f"{'canary' if one else 'canaries'} {listed(canaries)}"
+    front = "its front" if one else "their fronts"
     for name in canaries:
         told = watched.get(name) or {"problem": "out of reach while it was watched"}
         if "problem" in told:
@@ -114,10 +133,15 @@ def judged(
     for name, other in watched.items():
         if other and "requests" in other and other["instance"] not in fresh:
             old.add(name, other)
+    compared = old.requests >= requests
+    # A front that does not count yet would make the old release look better than it is.
+    fronts = new.fronts and (old.fronts or not compared)
+    if fronts:
+        new.count_unanswered()
+        old.count_unanswered()
     if new.requests < requests:
         said = f"{who}: {new.requests} requests are too few to judge, it takes {requests}"
         return {"said": said, "bad": ""}
-    compared = old.requests >= requests
     others = f"{listed(old.names) or 'nobody else'} on the old release"
     if not compared:
         # Who has nobody to be measured by may fail as much as nobody does.
@@ -127,16 +151,22 @@ def judged(
     together = (new.failed + old.failed) / (new.requests + old.requests)
     spread = math.sqrt(together * (1 - together) * (1 / new.requests + 1 / old.requests))
     more = new.share - old.share
-    said = f"{who}: {percent(new.share)} of {new.requests} requests failed, {others}"
+    said = f"{who}: {percent(new.share)} of {new.requests} requests failed"
+    if fronts and new.unanswered:
+        said += f" ({new.unanswered} of them at {front}: no answer from the release)"
+    said += f", {others}"
     if more * 100 > failed and more > CHANCE * spread:
         return {"said": said, "bad": said}
-    long, usual = new.within(), old.within()
-    if compared and long > slower * usual and long - usual > FELT_SECONDS:
-        said = (
-            f"{who}: 95 % of {new.requests} requests were answered within {long:.2g} s,"
-            f" {listed(old.names)} on the old release: within {usual:.2g} s"
-        )
-        return {"said": said, "bad": said}
+    times = {"": (new.buckets, old.buckets)}
+    times |= {f" at {front}": (new.front_buckets, old.front_buckets)} if fronts else {}
+    for where, (mine, theirs) in times.items():
+        long, usual = within(mine), within(theirs)
+        if compared and long > slower * usual and long - usual > FELT_SECONDS:
+            said = (
+                f"{who}: 95 % of {new.requests} requests were answered within {long:.2g} s{where},"
+                f" {listed(old.names)} on the old release: within {usual:.2g} s"
+            )
+            return {"said": said, "bad": said}
     return {"said": said, "bad": ""}
 
 

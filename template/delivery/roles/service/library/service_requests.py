@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
@@ -14,14 +15,19 @@ else:
 
 def main() -> None:
     """Watch the live release, and change nothing."""
-    arguments = {"root": {"required": True}, "seconds": {"type": "float", "required": True}}
+    arguments = {
+        "root": {"required": True},
+        "seconds": {"type": "float", "required": True},
+        "front": {"required": True},
+    }
     module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
     try:
         place = layout.layout(module.params["root"])
         live = journal.Journal(place.journal, "").state().live
     except (errors.Refused, OSError) as error:
         module.fail_json(msg=str(error))
-    watched = requests.watch(place, module.params["seconds"])
+    front = Path(module.params["front"]).expanduser()
+    watched = requests.watch(place, module.params["seconds"], front)
     module.exit_json(changed=False, watched={**watched, "instance": live and live.instance})
 
 

@@ -1,4 +1,4 @@
-"""What became of requests for a while: the /metrics of the live release, read twice."""
+"""What became of requests for a while: what the live release and its front count, read twice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import http.client
 import re
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .layout import Layout
@@ -16,6 +18,10 @@ METRIC = "http_request_seconds"
 BORN = "process_start_time_seconds"
 # Whoever asks for these wants to know how the service is, and gets an answer from a sick one too.
 OPERATIONS = ("/healthz", "/version", "/metrics")
+# Caddy's own; it has them once it has been asked for something.
+FRONT = "caddy_http"
+# With TLS the one is in the other, and the other alone counts. What leads to HTTPS is neither.
+PROXIES = ("reverse_proxy", "subroute")
 LINE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"')
 TIMEOUT = 5.0
@@ -39,15 +45,20 @@ class Sample:
     buckets: Counter[str] = field(default_factory=Counter)
 
 
+def lines(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Read a page of metrics (Prometheus' text format): name, labels and value of each line."""
+    for match in filter(None, map(LINE.match, text.splitlines())):
+        yield match[1], dict(LABEL.findall(match[2] or "")), float(match[3])
+
+
 def parse(text: str) -> Sample:
-    """Read a page of metrics (Prometheus' text format), the operations' own left out.
+    """Read a page of a release's metrics, the operations' own left out.
 
     Returns:
         All requests, those answered with 5xx, and how many were answered within so many seconds.
     """
     sample = Sample()
-    for match in filter(None, map(LINE.match, text.splitlines())):
-        name, labels, value = match[1], dict(LABEL.findall(match[2] or "")), float(match[3])
+    for name, labels, value in lines(text):
         if name == BORN:
             sample.born = value
         if not name.startswith(METRIC) or labels.get("route") in OPERATIONS:
@@ -56,6 +67,28 @@ def parse(text: str) -> Sample:
             sample.requests += int(value)
             sample.failed += int(value) * labels.get("status", "").startswith("5")
         elif name == f"{METRIC}_bucket":
+            sample.buckets[labels.get("le", "")] += int(value)
+    return sample
+
+
+def parse_front(text: str) -> Sample:
+    """Read a page of the front's metrics, which cannot tell the operations' own from others.
+
+    Returns:
+        All requests that have ended; those that the release gave no answer to, whatever the front
+        gave instead; and how many answers of the release began within so many seconds.
+    """
+    sample = Sample()
+    for name, labels, value in lines(text):
+        if name == BORN:
+            sample.born = value
+        if labels.get("handler") not in PROXIES:
+            continue
+        if name == f"{FRONT}_requests_total":
+            sample.requests += int(value)
+        elif name == f"{FRONT}_request_errors_total":
+            sample.failed += int(value)
+        elif name == f"{FRONT}_response_duration_seconds_bucket":
             sample.buckets[labels.get("le", "")] += int(value)
     return sample
 
@@ -79,31 +112,18 @@ def sample(connect: Connect) -> Sample:
     return parse(text)
 
 
-def watch(layout: Layout, seconds: float) -> dict[str, Any]:
-    """Return what became of the requests of a while.
-
-    Args:
-        layout: where the service is.
-        seconds: how long to watch.
-
-    Returns:
-        ``requests``, ``failed`` and ``buckets``; or ``problem``, what has happened to the release
-        meanwhile; or ``unknown``, why nothing can be said.
-    """
-    connect = over_unix(layout.current)
+def sample_front(connect: Connect) -> Sample:
+    """Ask the front for its metrics; one that gives none has counted nothing."""
     try:
-        first = sample(connect)
-    except Unknown as error:
-        return {"unknown": str(error)}
-    except Silent as error:
-        return {"problem": str(error)}
-    time.sleep(seconds)
-    try:
-        last = sample(connect)
-    except (Unknown, Silent) as error:
-        return {"problem": str(error)}
+        return parse_front(ask(connect, "GET", "/metrics", TIMEOUT)[1].decode(errors="replace"))
+    except (OSError, http.client.HTTPException):
+        return Sample()
+
+
+def between(first: Sample, last: Sample) -> dict[str, Any] | None:
+    """Return what happened between two samples; None if they are not of the same process."""
     if last.born != first.born or last.requests < first.requests:
-        return {"problem": "its process died and was started again"}
+        return None
     # Cumulative ones, so none of them can shrink.
     buckets = {le: last.buckets[le] - first.buckets[le] for le in last.buckets}
     return {
@@ -111,3 +131,36 @@ def watch(layout: Layout, seconds: float) -> dict[str, Any]:
         "failed": last.failed - first.failed,
         "buckets": buckets,
     }
+
+
+def watch(layout: Layout, seconds: float, front: Path) -> dict[str, Any]:
+    """Return what became of the requests of a while.
+
+    Args:
+        layout: where the service is.
+        seconds: how long to watch.
+        front: the admin socket of its front.
+
+    Returns:
+        ``requests``, ``failed`` and ``buckets``, and the same of the ``front`` if it counts; or
+        ``problem``, what has happened to the release meanwhile; or ``unknown``, why nothing can
+        be said.
+    """
+    connect, above = over_unix(layout.current), over_unix(front)
+    try:
+        first, outer = sample(connect), sample_front(above)
+    except Unknown as error:
+        return {"unknown": str(error)}
+    except Silent as error:
+        return {"problem": str(error)}
+    time.sleep(seconds)
+    try:
+        last, outermost = sample(connect), sample_front(above)
+    except (Unknown, Silent) as error:
+        return {"problem": str(error)}
+    told = between(first, last)
+    if told is None:
+        return {"problem": "its process died and was started again"}
+    # One that was started anew meanwhile has lost its count.
+    seen = between(outer, outermost) if outermost.requests else None
+    return told if seen is None else {**told, "front": seen}
