@@ -11,6 +11,8 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -89,6 +91,39 @@ def told(sample: Sample, commit: str, **more: Any) -> list[str]:
 def build(standin: Standin, sample: Sample, commit: str, **more: Any) -> str:
     """Let the stand-in build a commit; return what it says."""
     return sample.run([*standin, *told(sample, commit, **more)], sample.home)
+
+
+@contextmanager
+def begun(
+    standin: Standin, sample: Sample, commit: str, name: str = "said", **more: Any
+) -> Iterator[subprocess.Popen[str]]:
+    """Let the stand-in build a commit beside what is done here; at the end it has built it.
+
+    Args:
+        standin: its command.
+        sample: the project.
+        commit: the commit.
+        name: of the file in the project's home that keeps what it says.
+        more: what else it is told.
+    """
+    process = sample.start([*standin, *told(sample, commit, **more)], sample.home, name)
+    try:
+        yield process
+        process.wait(timeout=LIMIT)
+    finally:
+        process.terminate()  # it ends its steps, too
+        try:
+            process.wait(timeout=LIMIT)
+        finally:
+            process.kill()
+
+
+def wait(done: Callable[[], bool], process: subprocess.Popen[str], said: Path) -> None:
+    """Wait until something holds while a build is running; else tell what it said."""
+    end = time.monotonic() + LIMIT
+    while not done():
+        assert process.poll() is None and time.monotonic() < end, said.read_text()
+        time.sleep(0.2)
 
 
 def result(said: str) -> str:
@@ -270,12 +305,31 @@ def test_without_an_approval_by_who_may_is_no_production(
     assert "approved" not in {event.event for event in asking.events(commit)}
 
 
-def test_who_approves_is_in_the_ledger(asking: Sample, standin: Standin) -> None:
-    commit = asking.git("rev-parse", "HEAD")
-    said = build(standin, asking, commit, press="grace", groups={"approvers": ["grace"]})
-    assert in_order(asking.journal(commit)), said
-    approved = [event.by for event in asking.events(commit) if event.event == "approved"]
-    assert approved == ["grace"]
+def test_of_two_builds_at_once_the_older_never_follows_the_newer(
+    asking: Sample, standin: Standin
+) -> None:
+    groups, said = {"approvers": ["grace"]}, (asking.home / "older", asking.home / "newer")
+    older, newer = asking.commit("One", "acceptance waits"), asking.commit("Two")
+    with begun(standin, asking, older, "older", press=None, groups=groups) as first:
+        wait(lambda: "acceptance" in asking.journal(older), first, said[0])
+        more = {"number": "2", "press": "grace", "groups": groups}
+        with begun(standin, asking, newer, "newer", **more) as second:
+            mark = "waits for team/service acceptance"
+            wait(lambda: mark in said[1].read_text(), second, said[1])
+            (asking.home / "go").touch()
+    one, two = (path.read_text() for path in said)
+    assert (result(one), result(two)) == ("ABORTED", "SUCCESS"), one
+    told = {(e.stage, e.event): e for e in asking.events(older)}
+    after = {(e.stage, e.event): e for e in asking.events(newer)}
+    assert told["acceptance", "passed"].when < after["acceptance", "deployed"].when
+    # Nobody approves the older one, which was accepted first; there the newer one overtakes it.
+    assert asking.journal(older)[-1] == "acceptance", one
+    assert "build 2 has passed the milestone" in one
+    assert in_order(asking.journal(newer)), two
+    assert after["production", "approved"].by == "grace"
+    asking.git("fetch", "--quiet", "origin", "refs/delivery/ledger:refs/delivery/ledger")
+    verdict = asking.run(["python3", "-m", "delivery", "verify"], asking.root)
+    assert verdict == f"{len(told) + len(after)} events: no problems\n"
 
 
 @pytest.mark.parametrize("fault", ["build alters", "build loses"])
@@ -315,9 +369,12 @@ def test_a_shallow_clone_is_not_built(sample: Sample, standin: Standin) -> None:
 
 def test_an_older_build_is_not_let_past_a_later_one(sample: Sample, standin: Standin) -> None:
     older, later = sample.commit("One"), sample.commit("Two")
-    assert result(build(standin, sample, later, number="2")) == "SUCCESS"
-    said = build(standin, sample, older, number="1")
+    with begun(standin, sample, later, "later", number="2") as process:
+        wait(lambda: bool(sample.journal(later)), process, sample.home / "later")
+        said = build(standin, sample, older, number="1")  # nobody approves: it waits its turn
+    assert "waits for builds of team/service/main" in said
     assert result(said) == "ABORTED"
+    assert result((sample.home / "later").read_text()) == "SUCCESS"
     assert "acceptance" not in sample.journal(older), said
     assert in_order(sample.journal(later))
 
@@ -326,18 +383,9 @@ def test_a_build_that_is_aborted_says_so_and_the_next_goes_on(
     sample: Sample, standin: Standin
 ) -> None:
     commit = sample.commit("Slow", "acceptance slow")
-    process = sample.start([*standin, *told(sample, commit)], sample.home)
-    try:
-        end = time.monotonic() + LIMIT
-        while "acceptance" not in sample.journal(commit):
-            assert process.poll() is None and time.monotonic() < end, sample.said
-            time.sleep(0.2)
-    finally:
-        process.terminate()  # it ends its steps, too
-        try:
-            process.wait(timeout=LIMIT)
-        finally:
-            process.kill()
+    with begun(standin, sample, commit) as process:
+        wait(lambda: "acceptance" in sample.journal(commit), process, sample.home / "said")
+        process.terminate()
     reasons = [e.reason for e in sample.events(commit) if e.event == "failed"]
     assert reasons == ["interrupted"], sample.said
     assert result(sample.said) == "ABORTED"

@@ -2,7 +2,7 @@
 
 It does what a stage would do to the ledger, ``dist/`` and the index, through the project's own code
 where that needs no tool. The file ``faults`` of the project says, by lines like ``unit red`` or
-``unit slow``, what else happens.
+``unit slow``, what else happens; ``unit waits`` lasts until there is a file ``go`` in the home.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def build(project: Project) -> None:
     project.record("built", BUILD, describe(file, head))
 
 
-def linger() -> None:
-    """Take half a minute, or as long as whoever started this is there."""
-    parent, end = os.getppid(), time.monotonic() + 30
-    while os.getppid() == parent and time.monotonic() < end:
+def linger(seconds: float = 30, until: Path | None = None) -> None:
+    """Take half a minute, or as long as whoever started this is there; or until a file is."""
+    parent, end = os.getppid(), time.monotonic() + seconds
+    while os.getppid() == parent and time.monotonic() < end and not (until and until.exists()):
         time.sleep(0.1)
 
 
@@ -89,6 +89,8 @@ def main() -> int:
         tell(name)
     if f"{name} slow" in faults:
         linger()
+    if f"{name} waits" in faults:
+        linger(300, until=Path.home() / "go")
     for wheel in Path("dist").glob("*.whl"):
         if f"{name} alters" in faults:
             wheel.write_bytes(wheel.read_bytes() + b"!")
