@@ -33,7 +33,7 @@ import copier
 from delivery.ci.plan import CARRIED, Job, plan, waves
 from delivery.config import load
 
-from tests.ci import test_github, test_gitlab, test_jenkins
+from tests.ci import standin, test_github, test_gitlab
 from tests.ci.bot import Bot
 from tests.ci.conftest import started
 from tests.ci.sample import DEFAULT, Sample
@@ -97,8 +97,8 @@ def engine(scratch: Path, system: str, sample: Sample) -> Iterator[Engine]:
             gitlab = test_gitlab.installed(place)
             yield lambda sample, commit: test_gitlab.through(sample, gitlab)
         case "jenkins":
-            standin = test_jenkins.compiled(place)
-            yield lambda sample, commit: test_jenkins.build(standin, sample, commit)
+            command = standin.compiled(place)
+            yield lambda sample, commit: standin.build(command, sample, commit)
         case "buildbot":
             bot = Bot(sample)
             with bot.running():

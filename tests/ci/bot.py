@@ -48,6 +48,7 @@ class Bot:
         self.home.mkdir(parents=True)
         if tools:
             (self.home.parent / tools.name).symlink_to(tools)
+        self.url = f"http://127.0.0.1:{self.port}/"
         self.settings(repository=f"file://{sample.origin}", port=self.port, poll=1)
 
     def settings(self, **more: Any) -> None:
@@ -69,7 +70,7 @@ class Bot:
         """Let it run; it has looked at the repository once."""
         try:
             said = self.delivery("ci", "--start")
-            assert f"http://127.0.0.1:{self.port}/" in said, said
+            assert self.url in said, said
             self.wait(lambda: (self.home / "gitpoller-work" / "FETCH_HEAD").exists())
             time.sleep(1)
             yield self

@@ -13,9 +13,10 @@ import copier
 import pytest
 
 from tests.ci.sample import Sample, environment
+from tests.ci.standin import standin
 from tests.render.conftest import Render, default, render, template
 
-__all__ = ["Render", "default", "render", "template"]
+__all__ = ["Render", "default", "render", "standin", "template"]
 Begin = Callable[..., Sample]
 
 

@@ -116,9 +116,18 @@ class Sample:
         """What the CI system said in its last run."""
         return (self.home / "said").read_text(errors="replace")
 
-    def start(self, command: Sequence[str | Path], cwd: Path, **env: str) -> subprocess.Popen[str]:
-        """Start a command of a CI system, in a process group of its own."""
-        with (self.home / "said").open("w") as out:  # a pipe that nobody reads would stop it
+    def start(
+        self, command: Sequence[str | Path], cwd: Path, said: str = "said", **env: str
+    ) -> subprocess.Popen[str]:
+        """Start a command of a CI system, in a process group of its own.
+
+        Args:
+            command: the command.
+            cwd: where it runs.
+            said: the file below ``home`` that keeps what it says; another, for one beside it.
+            env: what it has in its environment, too.
+        """
+        with (self.home / said).open("w") as out:  # a pipe that nobody reads would stop it
             return subprocess.Popen(
                 list(map(str, command)),
                 cwd=cwd,

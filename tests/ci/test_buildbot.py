@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import subprocess
@@ -17,6 +18,7 @@ from delivery.errors import UsageError
 from tests.ci.bot import Bot, Login, free_port
 from tests.ci.conftest import started
 from tests.ci.emit import SHAPES
+from tests.ci.front import Front
 from tests.ci.sample import STAGES, TESTED, Sample, in_order
 from tests.render.conftest import Render
 
@@ -202,6 +204,8 @@ def asked(
     bot = bot_of(render, tmp_path_factory.mktemp("asked"), installed, approval=True)
     port, place = free_port(), bot.sample.home / "worker"
     bot.settings(workers=["remote"], worker_port=port, approvers=["grace@example.org"])
+    bot.url = f"https://localhost:{free_port()}/"
+    bot.settings(url=bot.url)
     grace, linus = bot.admit("grace@example.org"), bot.admit("linus@example.org")
     password = buildbot.worker_password(bot.home, "remote")
     program = installed / "bin" / "buildbot-worker"
@@ -215,18 +219,47 @@ def asked(
             bot.sample.run([program, "stop", place], bot.sample.home)
 
 
-def test_production_waits_for_who_may_approve(asked: tuple[Bot, Login, Login]) -> None:
+@pytest.fixture(scope="module")
+def front(asked: tuple[Bot, Login, Login]) -> Iterator[Front]:
+    """Return a proxy with TLS before that Buildbot."""
+    bot, *_ = asked
+    port = int(bot.url.strip("/").rpartition(":")[2])
+    with Front(port, bot.sample.home / "front").running(bot.port) as running:
+        yield running
+
+
+def test_behind_a_proxy_with_tls_nothing_goes_without(
+    asked: tuple[Bot, Login, Login], front: Front
+) -> None:
+    bot, grace, _ = asked
+    assert front.ask("GET", "/auth/login").status == 401
+    login = front.login(grace)
+    assert (login.status, login.headers["location"]) == (302, f"{bot.url}#/")
+    cookie, *more = login.headers["set-cookie"].split("; ")
+    assert "Secure" in more
+    page = json.loads(front.ask("GET", "/config", Cookie=cookie).text)
+    assert (page["buildbotURL"], page["titleURL"]) == (bot.url, bot.url)
+    assert page["user"]["email"] == grace[0]
+    assert "http://" not in front.ask("GET", "/").text
+    assert json.loads(front.ping(cookie)) == {"_id": 1, "code": 200, "msg": "pong"}
+    assert front.ask("GET", "/sse/listen").text == "event: handshake\n"
+
+
+def test_production_waits_for_who_may_approve(
+    asked: tuple[Bot, Login, Login], front: Front
+) -> None:
     bot, grace, linus = asked
     commit = bot.sample.commit("Ask")
     bot.built(commit)
     assert bot.sample.journal(commit)[-1] == "acceptance", bot.log()
     told = {"branch": "main", "revision": commit, "reason": "seen it"}
     assert bot.press("approve-production", **told) == 403
-    assert bot.press("approve-production", linus, **told) == 403
+    assert front.press("approve-production", linus, **told) == 403
+    assert front.press("approve-production", grace, "https://evil.example", **told) == 400
     assert bot.press("approve-production", (grace[0], "wrong"), **told) in (401, 403)
     bot.idle()
     assert "production" not in bot.sample.journal(commit)
-    assert bot.press("approve-production", grace, **told) == 200
+    assert front.press("approve-production", grace, **told) == 200
     bot.wait(lambda: "production passed" in bot.sample.told(commit))
     bot.idle()
     assert bot.sample.journal(commit)[-1] == "production", bot.log()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,13 @@ def command(
 ) -> list[str]:
     """Return the command that lets act run a workflow for an event, on this machine."""
     texts = [path.read_text() for path in (sample.root / ".github").glob("*/**/*.yml")]
-    uses = dict(re.findall(r"uses: (actions/(\S+)@\w+)", "".join(texts)))
+    uses = dict(re.findall(r"uses: ((?:actions|pypa)/(\S+)@\w+)", "".join(texts)))
     # "$/", this repository at this commit, is new to GitHub; act knows "./", the work tree.
     workflow = sample.home / f"{name}.yml"
     text = (sample.root / ".github" / "workflows" / workflow.name).read_text()
     workflow.write_text(text.replace("uses: $/", "uses: ./"))
     told.setdefault("ref", "refs/heads/main")
+    variables = told.pop("variables", {})
     path = sample.home / "event.json"
     path.write_text(json.dumps(told))
     gh = sample.home / "bin" / "gh"
@@ -56,6 +58,7 @@ def command(
         *(f"--env=SOURCE_REPOSITORY={sample.origin}",),
         *(f"--local-repository={action}={actions / place}" for action, place in uses.items()),
         *(f"--input={key}={value}" for key, value in told.get("inputs", {}).items()),
+        *(f"--var={key}={value}" for key, value in variables.items()),
     ]
 
 
@@ -184,15 +187,26 @@ def test_what_is_cancelled_half_way_is_told_truly_and_the_next_run_is_fine(sampl
     assert in_order(sample.journal(commit)), said
 
 
-def test_a_tag_makes_a_release_of_what_was_built(sample: Sample) -> None:
+@pytest.mark.parametrize("kind", ["service", "library"])
+def test_a_tag_makes_a_release_of_what_was_built(begin: Begin, kind: str) -> None:
+    sample = begin(ci=["github"], kind=kind)
+    commit = sample.commit("Release", "build releases")
     sample.git("tag", "v1.0.0")
     sample.git("push", "--quiet", "origin", "v1.0.0")
-    commit = sample.git("rev-parse", "HEAD")
-    said = act(sample, ref="refs/tags/v1.0.0")
-    assert in_order(sample.journal(commit)), said
-    (release,) = (sample.home / "gh").read_text().splitlines()
-    assert release.startswith("release create v1.0.0 dist/")
-    assert ".whl" in release
+    said = act(sample, ref="refs/tags/v1.0.0", variables={"PYPI": "yes"})
+    deployed = kind == "service"
+    assert in_order(sample.journal(commit), STAGES if deployed else STAGES[:-1]), said
+    (built,) = (event for event in sample.events(commit) if event.event == "built")
+    name = "hello_delivery-1.0.0"
+    wheel, sdist = f"{name}-py3-none-any.whl", f"{name}.tar.gz"
+    release = f"release create v1.0.0 dist/{wheel} dist/{wheel}.cdx.json dist/{sdist} "
+    (line,) = (sample.home / "gh").read_text().splitlines()
+    assert line.startswith(release) and built.wheel == wheel
+    # What is deployed nowhere goes to PyPI: these bytes, without their papers.
+    public = sample.home / "pypi"
+    given = [one.split() for one in public.read_text().splitlines()] if public.exists() else []
+    packages = [[built.sha256, wheel], [sha256(sdist.encode()).hexdigest(), sdist]]
+    assert given == ([] if deployed else packages), said
 
 
 def test_the_security_stage_is_scheduled_alone(sample: Sample) -> None:

@@ -1,18 +1,14 @@
-"""Jenkins: its file is of good form, and a stand-in on Jenkins' own Groovy ran it.
+"""Jenkins: its file is of good form, for every stage table, and its job is what a tool takes.
 
 No Jenkins can be had from a package index. What stands in (``jenkins/``) checks the form of the
-declarative pipeline and runs it: stages, agents, stashes, credentials, inputs, locks, milestones.
+declarative pipeline here, and runs it in ``test_jenkins_runs``.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import subprocess
-import time
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -20,33 +16,13 @@ from delivery.ci import jenkins
 from delivery.ci.plan import Plan, plan
 from delivery.config import load
 
-from tests.ci.conftest import Begin, Moving, started
 from tests.ci.emit import SHAPES
 from tests.ci.faults import FAULTS
-from tests.ci.sample import BIN, STAGES, TESTED, Sample, in_order
+from tests.ci.sample import BIN
+from tests.ci.standin import LIMIT, Standin
 from tests.render.conftest import Render
 
 pytestmark = pytest.mark.groovy
-SOURCES = Path(__file__).parent / "jenkins"
-LIBRARIES = "/usr/share/groovy/lib/*"
-JAVA = next(iter(sorted(Path("/usr/lib/jvm").glob("java-17-openjdk-*"))), Path())
-LIMIT = 300  # seconds for anything, on a busy machine
-PASSED = sorted(f"{stage} passed" for stage in STAGES)
-Standin = list[str]
-
-
-@pytest.fixture(scope="session")
-def standin(tmp_path_factory: pytest.TempPathFactory) -> Standin:
-    """Return the command of the stand-in, compiled once."""
-    return compiled(tmp_path_factory.mktemp("jenkins"))
-
-
-def compiled(classes: Path) -> Standin:
-    """Compile the stand-in into a folder; return its command."""
-    env = {**os.environ, "JAVA_HOME": str(JAVA)}
-    sources = sorted(map(str, SOURCES.glob("*.groovy")))
-    subprocess.run(["groovyc", "-d", str(classes), *sources], env=env, check=True, timeout=LIMIT)
-    return [str(JAVA / "bin" / "java"), "-cp", f"{classes}:{LIBRARIES}", "jenkins"]
 
 
 def wrong(standin: Standin, *paths: Path) -> str:
@@ -55,46 +31,6 @@ def wrong(standin: Standin, *paths: Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT)
     assert not done.stderr  # that it found nothing has to mean that it looked
     return done.stdout
-
-
-@pytest.fixture
-def sample(begin: Begin) -> Sample:
-    """Return a project that is delivered by Jenkins."""
-    return begin(ci=["jenkins"])
-
-
-@pytest.fixture
-def asking(begin: Begin) -> Sample:
-    """Return a project whose production waits for a person."""
-
-    def change(sample: Sample) -> None:
-        sample.edit("delivery.toml", "approval = false", "approval = true")
-        sample.write()
-
-    return begin(change, ci=["jenkins"])
-
-
-def told(sample: Sample, commit: str, **more: Any) -> list[str]:
-    """Return the arguments for a build of a commit."""
-    about = {
-        "repo": str(sample.origin),
-        "commit": commit,
-        "folder": str(sample.home / "jenkins"),
-        "credentials": {"clone": "reader", "delivery-ledger": "grace:hunter2"},
-        **more,
-    }
-    return ["run", str(sample.root / "Jenkinsfile"), json.dumps(about)]
-
-
-def build(standin: Standin, sample: Sample, commit: str, **more: Any) -> str:
-    """Let the stand-in build a commit; return what it says."""
-    return sample.run([*standin, *told(sample, commit, **more)], sample.home)
-
-
-def result(said: str) -> str:
-    """Return how a build ended."""
-    (line,) = re.findall(r"^REPORT (.*)$", said, re.MULTILINE)
-    return str(json.loads(line)["result"])
 
 
 @pytest.fixture(scope="module")
@@ -167,185 +103,6 @@ def test_the_stand_in_finds_what_jenkins_would_refuse(refused: dict[str, str], f
     assert refused[fault]
 
 
-def test_a_commit_goes_into_production(sample: Sample, standin: Standin) -> None:
-    # An agent's tree stays as a build before has left it: what that kept is not this one's.
-    left = sample.home / "jenkins" / "workspace" / "unit" / ".delivery"
-    for folder in ("logs", "reports"):
-        (left / folder).mkdir(parents=True)
-        (left / folder / "left.xml").touch()
-    commit = sample.git("rev-parse", "HEAD")
-    said = build(standin, sample, commit)
-    assert in_order(sample.journal(commit)), said
-    assert result(said) == "SUCCESS"
-    assert len(sample.digests(commit)) == 1
-    assert sorted(sample.told(commit)) == PASSED
-    assert {event.by for event in sample.events(commit)} == {"Ada Lovelace <ada@example.org>"}
-    assert {event.via for event in sample.events(commit)} == {"jenkins"}
-    assert "hunter2" not in said
-    assert (left / "reports" / "unit" / "tests.xml").exists()
-    assert not list(left.rglob("left.xml"))
-
-
-def test_a_tag_is_delivered_and_a_secret_is_for_the_stage_that_names_it(
-    begin: Begin, standin: Standin
-) -> None:
-    def change(sample: Sample) -> None:
-        sample.edit("delivery.toml", "[stages.publish]", '[stages.publish]\nsecrets = ["TOKEN"]')
-        sample.write()
-
-    sample = begin(change, ci=["jenkins"])
-    stages = ("security", "publish", "production")
-    commit = sample.commit("Tell", "".join(f"{stage} tells\n" for stage in stages))
-    known = {"clone": "reader", "delivery-ledger": "grace:hunter2", "TOKEN": "s3same"}
-    said = build(standin, sample, commit, branch="v1.0.0", tag="v1.0.0", credentials=known)
-    assert sorted(sample.told(commit)) == PASSED, said
-    told = (sample.home / "told").read_text().splitlines()
-    assert told == [f"{s} has TOKEN={'s3same' if s == 'publish' else None}" for s in stages]
-    assert "s3same" not in said
-
-
-def test_after_a_red_unit_nothing_is_begun_and_the_ledger_says_so(
-    sample: Sample, standin: Standin
-) -> None:
-    commit = sample.commit("Break", "unit red")
-    said = build(standin, sample, commit)
-    assert result(said) == "FAILURE"
-    assert set(sample.journal(commit)) <= {"unit", "build", "security"}
-    assert {"unit failed", "security passed"} <= set(sample.told(commit)), said
-
-
-def test_after_a_red_acceptance_is_no_production(sample: Sample, standin: Standin) -> None:
-    commit = sample.commit("Break", "acceptance red")
-    said = build(standin, sample, commit)
-    assert sample.journal(commit)[-1] == "acceptance", said
-    assert "acceptance failed" in sample.told(commit)
-
-
-@pytest.mark.parametrize("more", [{"branch": "topic"}, {"branch": "main", "change": "7"}], ids=str)
-def test_another_branch_and_a_change_request_are_tested_and_not_published(
-    sample: Sample, standin: Standin, more: dict[str, str]
-) -> None:
-    commit = sample.git("rev-parse", "HEAD")
-    sample.git("push", "--quiet", "origin", "HEAD:topic")
-    said = build(standin, sample, commit, credentials={}, **more)
-    assert sorted(sample.journal(commit)) == sorted(TESTED), said
-    assert result(said) == "SUCCESS"
-    assert sample.events(commit) == []
-
-
-def test_a_branch_is_delivered_on_demand_by_who_asked(sample: Sample, standin: Standin) -> None:
-    commit = sample.git("rev-parse", "HEAD")
-    sample.git("push", "--quiet", "origin", "HEAD:topic")
-    said = build(standin, sample, commit, branch="topic", user="grace", params={"ON_DEMAND": True})
-    assert sorted(sample.told(commit)) == PASSED, said
-    assert {event.by for event in sample.events(commit)} == {"grace"}
-
-
-def test_weekly_it_checks_security_and_proposes_what_the_template_brings(
-    moving: Moving, tmp_path: Path, standin: Standin
-) -> None:
-    sample = started(moving.render, tmp_path, ci=["jenkins"])
-    moving.release("v1.1.0", "It moved.\n")
-    (sample.root / "NEWS").write_text("Our own.\n")
-    commit = sample.commit()
-    said = build(standin, sample, commit, timer=True)
-    assert sample.journal(commit) == ["security"], said
-    assert sample.told(commit) == ["security passed"]
-    sample.git("fetch", "--quiet", "origin", "template-update")
-    told = sample.git("log", "-1", "--format=%B", "FETCH_HEAD")
-    assert told.startswith("Update the template: conflicts to solve\n"), said
-    assert "  NEWS: look for <<<<<<< (1 place)" in told
-    assert sample.git("rev-parse", "FETCH_HEAD~1") == commit
-    assert result(said) == "FAILURE"
-
-
-@pytest.mark.parametrize("press", ["", "linus"])
-def test_without_an_approval_by_who_may_is_no_production(
-    asking: Sample, standin: Standin, press: str
-) -> None:
-    commit = asking.git("rev-parse", "HEAD")
-    said = build(standin, asking, commit, press=press, groups={"approvers": ["grace"]})
-    assert result(said) == "ABORTED"
-    assert asking.journal(commit)[-1] == "acceptance", said
-    assert "approved" not in {event.event for event in asking.events(commit)}
-
-
-def test_who_approves_is_in_the_ledger(asking: Sample, standin: Standin) -> None:
-    commit = asking.git("rev-parse", "HEAD")
-    said = build(standin, asking, commit, press="grace", groups={"approvers": ["grace"]})
-    assert in_order(asking.journal(commit)), said
-    approved = [event.by for event in asking.events(commit) if event.event == "approved"]
-    assert approved == ["grace"]
-
-
-@pytest.mark.parametrize("fault", ["build alters", "build loses"])
-def test_an_artifact_that_was_altered_or_lost_is_not_published(
-    sample: Sample, standin: Standin, fault: str
-) -> None:
-    commit = sample.commit("Fault", fault)
-    said = build(standin, sample, commit)
-    assert result(said) == "FAILURE"
-    assert sorted(sample.journal(commit)) == sorted({*TESTED} - {"integration"}), said
-    assert "build passed" in sample.told(commit)
-
-
-@pytest.mark.parametrize(
-    ("how", "says"),
-    [
-        ("alters", "is not the artifact that was built"),
-        ("loses", "is neither in dist nor in the"),
-    ],
-)
-def test_publish_refuses_what_is_not_what_was_built(
-    sample: Sample, standin: Standin, how: str, says: str
-) -> None:
-    commit = sample.git("rev-parse", "HEAD")
-    said = build(standin, sample, commit, spoilt={"stage": "publish", "how": how})
-    assert says in said
-    assert sorted(sample.journal(commit)) == sorted(TESTED), said
-
-
-def test_a_shallow_clone_is_not_built(sample: Sample, standin: Standin) -> None:
-    sample.edit("Jenkinsfile", "shallow: false, depth: 0", "shallow: true, depth: 1")
-    commit = sample.commit("Forget the history")
-    said = build(standin, sample, commit)
-    assert "this clone is shallow" in said
-    assert "build" not in sample.journal(commit)
-
-
-def test_an_older_build_is_not_let_past_a_later_one(sample: Sample, standin: Standin) -> None:
-    older, later = sample.commit("One"), sample.commit("Two")
-    assert result(build(standin, sample, later, number="2")) == "SUCCESS"
-    said = build(standin, sample, older, number="1")
-    assert result(said) == "ABORTED"
-    assert "acceptance" not in sample.journal(older), said
-    assert in_order(sample.journal(later))
-
-
-def test_a_build_that_is_aborted_says_so_and_the_next_goes_on(
-    sample: Sample, standin: Standin
-) -> None:
-    commit = sample.commit("Slow", "acceptance slow")
-    process = sample.start([*standin, *told(sample, commit)], sample.home)
-    try:
-        end = time.monotonic() + LIMIT
-        while "acceptance" not in sample.journal(commit):
-            assert process.poll() is None and time.monotonic() < end, sample.said
-            time.sleep(0.2)
-    finally:
-        process.terminate()  # it ends its steps, too
-        try:
-            process.wait(timeout=LIMIT)
-        finally:
-            process.kill()
-    reasons = [e.reason for e in sample.events(commit) if e.event == "failed"]
-    assert reasons == ["interrupted"], sample.said
-    assert result(sample.said) == "ABORTED"
-    following = sample.commit("Quick")
-    build(standin, sample, following, number="2")
-    assert sorted(sample.told(following)) == PASSED
-
-
 def test_the_job_is_what_jenkins_job_builder_takes(render: Render, tmp_path: Path) -> None:
     project = render(ci=["jenkins"], repository_url="https://git.example.org/acme/parcels")
     # It wants a setuptools that nothing else here has: an environment of its own.
@@ -364,15 +121,3 @@ def test_the_job_is_what_jenkins_job_builder_takes(render: Render, tmp_path: Pat
     assert made.tag.endswith("WorkflowMultiBranchProject")
     assert made.findtext(".//remote") == "https://git.example.org/acme/parcels"
     assert made.findtext(".//scriptPath") == "Jenkinsfile"
-
-
-@pytest.mark.parametrize(("action", "option"), [("rollback", "--to "), ("deploy", "")])
-def test_a_button_takes_what_was_typed_as_it_is(
-    sample: Sample, standin: Standin, action: str, option: str
-) -> None:
-    commit = sample.git("rev-parse", "HEAD")
-    params = {"ENVIRONMENT": "production", "VERSION": "1;x", "REASON": "$(x) smells"}
-    said = build(standin, sample, commit, user="grace", params={"ACTION": action, **params})
-    asked = f"python -m delivery {action} production {option}1;x --reason $(x) smells\n"
-    assert (sample.home / "asked").read_text() == asked, said
-    assert sample.journal(commit) == []

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from delivery.ledger.event import Event
 
-from tests.ci import test_github, test_gitlab, test_jenkins
+from tests.ci import test_github, test_gitlab
 from tests.ci.bot import Bot
 from tests.ci.sample import BIN, DEFAULT, Sample, in_order
+from tests.ci.standin import Standin, build, standin
 from tests.ci.test_gitlab import engine
-from tests.ci.test_jenkins import Standin, standin
 from tests.render.conftest import Render, render, template
 
 from .conftest import WALKER, Person, Service, give
@@ -112,7 +112,7 @@ def by_jenkins(sample: Owned, standin: Standin, commit: str) -> str:
     own = shutil.copytree(classes, sample.home / "classes")
     command = [java, option, f"{own}:{libraries}", *rest]
     groups = {"approvers": [GRACE]}
-    return test_jenkins.build(command, sample, commit, press=GRACE, groups=groups)
+    return build(command, sample, commit, press=GRACE, groups=groups)
 
 
 def by_buildbot(sample: Owned, commit: str) -> str:

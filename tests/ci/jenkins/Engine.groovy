@@ -1,8 +1,5 @@
 import groovy.json.JsonOutput
 import org.codehaus.groovy.control.CompilerConfiguration
-import java.nio.channels.FileChannel
-import java.nio.channels.OverlappingFileLockException
-import java.nio.file.StandardOpenOption
 
 class Failed extends RuntimeException { Failed(String why) { super(why) } }
 class Aborted extends RuntimeException { Aborted(String why) { super(why) } }
@@ -15,12 +12,16 @@ class Engine {
     final Map stashes = Collections.synchronizedMap([:])
     final List report = Collections.synchronizedList([])
     final Set running = Collections.synchronizedSet([] as Set) // process groups
+    final Server server
     volatile boolean stopping = false
+    volatile Integer passed = null // its last milestone
+    private File room
     String result = 'SUCCESS'
     def script
 
     Engine(Map told) {
         this.told = told
+        server = new Server(told.folder)
         base = new HashMap(System.getenv())
         base += [BUILD_NUMBER: told.number, JOB_NAME: "team/service/${told.branch}".toString(), JOB_BASE_NAME: told.branch]
         base += told.tag ? [BRANCH_NAME: told.tag, TAG_NAME: told.tag] : [BRANCH_NAME: told.branch]
@@ -55,9 +56,13 @@ class Engine {
             told.params.putIfAbsent(one.name, usual == null ? '' : usual)
         }
         Context.now.env.putAll(told.params.collectEntries { name, value -> [name, value.toString()] })
-        environment(got)
-        stages(got.stages)
-        post(got, result)
+        def work = { environment(got); stages(got.stages); post(got, result) }
+        def alone = Sections.list(got.options, script).any { name, given -> name == 'disableConcurrentBuilds' }
+        try {
+            alone ? locked("builds of $base.JOB_NAME", work) : work()
+        } catch (Aborted error) {
+            ended('ABORTED', error)
+        }
     }
 
     void stages(List given) { Sections.list(given, script).each { kind, one -> stage(one[0].toString(), one[1]) } }
@@ -91,10 +96,15 @@ class Engine {
     String ended(String how, Throwable why) { say("$how: ${why.message}"); worse(how); how }
 
     void agent(String name) {
-        def place = new File("${told.folder}/workspace/${name.replaceAll(/\W+/, '-')}")
+        Context.now.place = workspace(name)
+        Context.now.env.WORKSPACE = Context.now.place.path
+    }
+
+    synchronized File workspace(String name) {
+        room = room ?: server.room()
+        def place = new File(room, name.replaceAll(/\W+/, '-'))
         place.mkdirs()
-        Context.now.place = place
-        Context.now.env.WORKSPACE = place.path
+        place
     }
 
     String work(Map got) {
@@ -160,35 +170,39 @@ class Engine {
     void ask(Map got) {
         def allowed = got.submitter[0].toString().split(',').collectMany { told.groups[it.trim()] ?: [it.trim()] }
         say("input: ${got.message[0]}; of $allowed it is ${told.press ?: 'nobody'}")
+        while (told.press == null) { goOn(); sleep 50 }
         if (!told.press) throw new Aborted('nobody pressed the button')
         if (!(told.press in allowed)) throw new Aborted("$told.press may not press this button")
         if (got.submitterParameter) Context.now.env[got.submitterParameter[0]] = told.press
     }
 
-    /** Run a body while no other build has the lock, in this process or in another. */
+    void goOn() { if (stopping) throw new Aborted('stopped while it waited') }
+
+    /** Run a body while no other build has the lock: the first that came has it first. */
     def locked(String name, Closure body) {
-        def file = new File("${told.folder}/locks/${name.replaceAll(/\W+/, '-')}")
-        file.parentFile.mkdirs()
-        def channel = FileChannel.open(file.toPath(), StandardOpenOption.CREATE, StandardOpenOption.WRITE)
-        try {
-            while (true) {
-                try { if (channel.tryLock()) break } catch (OverlappingFileLockException ignored) { }
-                if (stopping) throw new Aborted('stopped while it waited')
-                sleep 50
-            }
-            body()
-        } finally {
-            channel.close()
-        }
+        boolean waits = false
+        server.inTurn(name, {
+            if (!waits) say("waits for $name")
+            waits = true
+            goOn()
+        }, body)
     }
 
-    /** Abort a build that comes to a milestone which a later one has passed. */
+    /** Abort a build that comes to a milestone which a later one has passed, or waits while one passes. */
     void milestone(int ordinal) {
-        def passed = new File("${told.folder}/milestones/$ordinal"), mine = told.number as int
-        passed.parentFile.mkdirs()
-        def last = passed.exists() ? passed.text as int : 0
-        if (last > mine) throw new Aborted("build $last has passed this milestone")
-        passed.text = mine
+        int mine = told.number as int
+        def later = server.pass(base.JOB_NAME, ordinal, mine)
+        if (later) throw new Aborted("build $later has passed this milestone")
+        boolean first = passed == null
+        passed = ordinal
+        if (!first) return
+        Thread.startDaemon {
+            while (!stopping) {
+                sleep 100
+                def ahead = server.overtaken(base.JOB_NAME, passed, mine)
+                if (ahead) { println "build $ahead has passed the milestone after $passed"; stop() }
+            }
+        }
     }
 }
 

@@ -130,9 +130,7 @@ abstract class Jenkinsfile extends Script {
     def withCredentials(List bindings, Closure body) { Context.with(env: bindings.collectEntries { [it.name, it.value] }, body) }
 
     def node(String label = '', Closure body) {
-        def place = new File("${engine().told.folder}/workspace/node")
-        place.mkdirs()
-        Context.with(place: place, body)
+        Context.with(place: engine().workspace('node'), body)
     }
 
     def script(Closure body) { body() }

@@ -14,7 +14,7 @@ if (bad) {
     bad.each { println "${args[1]}:$it" }
     System.exit(2)
 }
-def told = [number: '1', branch: 'main', params: [:], credentials: [:], groups: [:]] + new JsonSlurper().parseText(args[2])
+def told = [number: '1', branch: 'main', press: '', params: [:], credentials: [:], groups: [:]] + new JsonSlurper().parseText(args[2])
 def engine = new Engine(told)
 def builds = Thread.currentThread()
 def status = null

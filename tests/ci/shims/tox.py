@@ -2,7 +2,8 @@
 
 It does what a stage would do to the ledger, ``dist/`` and the index, through the project's own code
 where that needs no tool. The file ``faults`` of the project says, by lines like ``unit red`` or
-``unit slow``, what else happens.
+``unit slow``, what else happens; ``unit waits`` lasts until there is a file ``go`` in the home,
+and ``build releases`` takes the tag for the version.
 """
 
 from __future__ import annotations
@@ -22,23 +23,33 @@ from delivery.project import Project
 from delivery.tables import BUILD
 
 
-def build(project: Project) -> None:
-    """Make a wheel that says nothing but its version, and record it."""
+def build(project: Project, releases: bool) -> None:
+    """Make a wheel that says nothing but its version, and record it.
+
+    Args:
+        project: the project.
+        releases: whether it is the version of the tag, and what else a build leaves is beside it.
+    """
     count = project.git.text("rev-list", "--count", "HEAD")
     head = project.git.head()
     version, name = f"0.0.0.post1.dev{count}+g{head[:9]}", project.config.name.replace("-", "_")
+    if releases:
+        version = project.git.text("describe", "--tags", "--exact-match").strip().removeprefix("v")
     file = project.config.root / "dist" / f"{name}-{version}-py3-none-any.whl"
     file.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(file, "w") as archive:
         entry = zipfile.ZipInfo(f"{name}-{version}.dist-info/METADATA")
         archive.writestr(entry, f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    if releases:
+        for beside in (f"{name}-{version}.tar.gz", f"{file.name}.cdx.json"):
+            (file.parent / beside).write_text(beside)
     project.record("built", BUILD, describe(file, head))
 
 
-def linger() -> None:
-    """Take half a minute, or as long as whoever started this is there."""
-    parent, end = os.getppid(), time.monotonic() + 30
-    while os.getppid() == parent and time.monotonic() < end:
+def linger(seconds: float = 30, until: Path | None = None) -> None:
+    """Take half a minute, or as long as whoever started this is there; or until a file is."""
+    parent, end = os.getppid(), time.monotonic() + seconds
+    while os.getppid() == parent and time.monotonic() < end and not (until and until.exists()):
         time.sleep(0.1)
 
 
@@ -68,7 +79,7 @@ def main() -> int:
         report = Path(".delivery", "reports", name, "tests.xml")
         report.write_text('<testsuite tests="1"/>')
     if name == BUILD:
-        build(project)
+        build(project, "build releases" in faults)
     if name == "publish":
         commands.publish(project)
     made = project.artifact()
@@ -89,6 +100,8 @@ def main() -> int:
         tell(name)
     if f"{name} slow" in faults:
         linger()
+    if f"{name} waits" in faults:
+        linger(300, until=Path.home() / "go")
     for wheel in Path("dist").glob("*.whl"):
         if f"{name} alters" in faults:
             wheel.write_bytes(wheel.read_bytes() + b"!")
