@@ -17,8 +17,11 @@ ROOT = Path(__file__).parents[1]
 # What was started in the background ignores an interrupt, and hands that on to all it starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-# What would lead git, Copier or the service away from what a test set up.
-LEAKS = ("GIT_", "COPIER_", "DELIVERY_", "SERVICE_", "TOX_", "VIRTUAL_ENV", "PYTHONPATH", "CI")
+# What would lead git, Copier, pytest or the service away from what a test set up.
+LEAKS = (
+    *("GIT_", "COPIER_", "DELIVERY_", "SERVICE_", "TOX_", "VIRTUAL_ENV", "CI"),
+    *("PYTEST_ADDOPTS", "PYTHONPATH"),
+)
 
 # What a marked test needs of the machine, whether it is there, and how to have it.
 NEEDS = {

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ..conftest import ROOT
+from ..conftest import IN_CI, ROOT
 from .advisories import served
 
 # What this machine needs to reach its package index; nothing else of the caller's is handed on.
@@ -149,7 +149,9 @@ def person() -> Iterator[Person]:
         yield Person(home, env=advisories)
     if os.geteuid() == 0:
         subprocess.run(["userdel", WALKER], check=True)
-    shutil.rmtree(home)
+    # More than a minute for its many files; a machine of a CI run is thrown away with them.
+    if not IN_CI:
+        shutil.rmtree(home)
 
 
 @pytest.fixture(scope="session")
