@@ -268,14 +268,14 @@ def test_production_waits_for_who_may_approve(
 
 
 def test_what_was_not_approved_is_refused_by_the_ledger_too(
-    asked: tuple[Bot, Login, Login],
+    asked: tuple[Bot, Login, Login], front: Front
 ) -> None:
     bot, grace, _ = asked
     commit = bot.sample.commit("Push past")
     bot.built(commit)
     builders = {b["name"]: str(b["builderid"]) for b in bot.get("builders")["builders"]}
     told = {"branch": "main", "revision": commit, "builderid": builders["production"]}
-    assert bot.press("again", grace, **told) == 200
+    assert front.press("again", grace, **told) == 200
     bot.idle()
     assert "production" not in bot.sample.journal(commit), bot.log()
 
