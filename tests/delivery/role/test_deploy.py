@@ -50,6 +50,7 @@ def test_result_tells_what_was_done(first: tuple[Site, float]) -> None:
         "earlier": [],
         "system": [],
         "migrated": False,
+        "advanced": True,
     }
 
 
