@@ -88,7 +88,7 @@ def _put(
                 "failed", stage.name, chosen, environment=name, reason=str(error), forced=forced
             )
         raise
-    forced = bool(forced or _taken_over(hosts) and insist)
+    forced = _taken_over(hosts) and insist or forced
     if (
         forced
         or last is None
@@ -144,7 +144,7 @@ def rollback(
         now,
         **_where(name, hosts),
         reason=reason or "rollback",
-        forced=bool(refusal or _taken_over(hosts) and force),
+        forced=_taken_over(hosts) and force or bool(refusal),
         code=gate.code(project.git),
     )
     show(f"{told['version']} is live in {name} again: {_url(hosts)}")

@@ -10,8 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
+from delivery.config import Config
+from delivery.environments import playbooks
+from delivery.environments.playbooks import Busy as Refusal
 from delivery.environments.playbooks import attempt, dead
 
 # Found where conftest has said.
@@ -122,3 +126,26 @@ def test_a_rollout_is_dead_when_none_of_its_processes_is_left() -> None:
     kept.unlink()
     assert dead(left)
     assert not dead(f"elsewhere.example.com:{kept}")
+
+
+def test_only_a_dead_rollout_makes_way_for_who_does_not_insist(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str | None] = []
+    unused = cast(Config, None)
+    with attempt() as (gone, _):
+        holder = gone
+
+    def play(*words: object, **more: object) -> dict[str, object]:
+        told = next(word for word in words if isinstance(word, dict))
+        asked.append(told.get("service_over"))
+        if asked[-1] is None:
+            raise Refusal("somebody is at it", holder)
+        return {}
+
+    monkeypatch.setattr(playbooks, "_play", play)
+    playbooks.rollback(unused, "production", None, None, "ada")
+    assert asked == [None, gone]
+    with attempt() as (holder, _), pytest.raises(Refusal):
+        playbooks.rollback(unused, "production", None, None, "ada")
+    assert asked[2:] == [None]
