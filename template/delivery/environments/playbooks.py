@@ -143,34 +143,36 @@ def _claiming(
     config: Config, environment: str, playbook: str, variables: dict[str, Any], insist: bool
 ) -> dict[str, Any]:
     """Run a playbook as a rollout with a name; one that was killed on this machine makes way."""
-    with attempt() as (name, handle):
+    with attempt() as name:
         told = variables | {"service_attempt": name}
         try:
             over = {"service_over": "*"} if insist else {}
-            return _play(config, environment, playbook, told | over, handle=handle)
+            return _play(config, environment, playbook, told | over)
         except Busy as busy:
             if not busy.claim or not dead(busy.claim):
                 raise
-            over = {"service_over": busy.claim}
-            return _play(config, environment, playbook, told | over, handle=handle)
+            return _play(config, environment, playbook, told | {"service_over": busy.claim})
 
 
 @contextlib.contextmanager
-def attempt() -> Iterator[tuple[str, int]]:
-    """Name a rollout by a file that stays locked as long as any of its processes lives."""
+def attempt() -> Iterator[str]:
+    """Name a rollout by a file that this process and its playbook keep locked while they live.
+
+    A record lock, which a process has for itself: Ansible's workers outlive it by their last task.
+    """
     with tempfile.NamedTemporaryFile(prefix="delivery-attempt-") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield f"{socket.gethostname()}:{file.name}", file.fileno()
+        fcntl.lockf(file, fcntl.LOCK_SH)
+        yield f"{socket.gethostname()}:{file.name}"
 
 
 def dead(name: str) -> bool:
-    """Tell whether a rollout ran on this machine, and runs no more."""
+    """Tell whether a rollout of another process ran on this machine, and runs no more."""
     host, _, path = name.partition(":")
     if host != socket.gethostname():
         return False
     try:
-        with open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with open(path, "rb+") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return True
     except OSError:
@@ -184,13 +186,11 @@ def _play(
     playbook: str,
     variables: dict[str, Any],
     whole: bool = True,
-    handle: int | None = None,
 ) -> dict[str, Any]:
     """Run a playbook on an environment's inventory and return the hosts' results.
 
     Args:
         whole: whether a host that fails is an error.
-        handle: of a file that the playbook's processes keep open.
     """
     ansible, folder = ansible_playbook(), config.root / "delivery"
     if ansible is None:
@@ -204,6 +204,7 @@ def _play(
             **os.environ,
             "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
             "DELIVERY_RESULT": str(result),
+            "DELIVERY_ATTEMPT": variables.get("service_attempt", "").partition(":")[2],
         }
         inventory = folder / "inventories" / environment
         command = [str(ansible), "-i", str(inventory), str(folder / playbook), "-e", f"@{extra}"]
@@ -217,7 +218,6 @@ def _play(
             stdout=quiet,
             stderr=quiet and subprocess.STDOUT,
             check=False,
-            pass_fds=() if handle is None else (handle,),
         )
         found = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
     hosts: dict[str, Any] = found.get("hosts", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from service_host.claim import Attempt
 from service_host.errors import Busy
 from service_host.layout import Layout
 
-from .conftest import Site, new_site, vars_of, wait
+from .conftest import DELIVERY, Site, new_site, vars_of, wait
 
 
 @pytest.fixture
@@ -110,22 +111,63 @@ def test_a_claim_that_lapsed_or_says_nothing_keeps_nobody_away(
     assert json.loads(place.claim.read_text())["who"] == "grace"
 
 
-def test_a_rollout_is_dead_when_none_of_its_processes_is_left() -> None:
-    with attempt() as (name, handle):
+BEGIN = """
+import time
+from delivery.environments.playbooks import attempt
+with attempt() as name:
+    print(name, flush=True)
+    time.sleep(60)
+"""
+# As Ansible does: what it starts for a task outlives it.
+PLAY = """
+import os, time
+from delivery_result import CallbackModule
+playbook = CallbackModule()
+print(os.fork() or os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+@contextlib.contextmanager
+def running(code: str, **more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run some code for a while; return the line that it prints first."""
+    paths = [str(DELIVERY.parent), str(DELIVERY / "plugins/callback"), *sys.path]
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout
+    try:
+        yield child.stdout.readline().strip(), child
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+def test_a_rollout_is_dead_when_neither_its_tool_nor_its_playbook_is_left() -> None:
+    with running(BEGIN) as (name, tool):
         assert not dead(name)
-        sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
-        child = subprocess.Popen(sleep, pass_fds=[handle])
+        assert not dead(f"elsewhere.example.com:{name.partition(':')[2]}")
         path = Path(name.partition(":")[2])
-        kept = path.with_suffix(".kept")
-        kept.hardlink_to(path)  # as it stays where the one who made it was killed
-    left = f"{name}.kept"
-    assert not dead(left)
-    child.kill()
-    child.wait()
-    assert dead(left)
-    kept.unlink()
-    assert dead(left)
-    assert not dead(f"elsewhere.example.com:{kept}")
+        with running(PLAY, DELIVERY_ATTEMPT=str(path)) as (worker, _):
+            tool.kill()
+            tool.wait()
+            assert not dead(name)
+        try:
+            assert dead(name)
+        finally:
+            os.kill(int(worker), signal.SIGKILL)
+            path.unlink()
+    assert dead(name)
+
+
+def test_a_rollout_that_has_ended_is_dead() -> None:
+    with attempt() as name:
+        pass
+    assert dead(name)
 
 
 def test_only_a_dead_rollout_makes_way_for_who_does_not_insist(
@@ -133,7 +175,7 @@ def test_only_a_dead_rollout_makes_way_for_who_does_not_insist(
 ) -> None:
     asked: list[str | None] = []
     unused = cast(Config, None)
-    with attempt() as (gone, _):
+    with attempt() as gone:
         holder = gone
 
     def play(*words: object, **more: object) -> dict[str, object]:
@@ -146,6 +188,6 @@ def test_only_a_dead_rollout_makes_way_for_who_does_not_insist(
     monkeypatch.setattr(playbooks, "_play", play)
     playbooks.rollback(unused, "production", None, None, "ada")
     assert asked == [None, gone]
-    with attempt() as (holder, _), pytest.raises(Refusal):
+    with running(BEGIN) as (holder, _), pytest.raises(Refusal):
         playbooks.rollback(unused, "production", None, None, "ada")
     assert asked[2:] == [None]

@@ -1,7 +1,11 @@
-"""Write down what a playbook did to each host, whatever the end: DELIVERY_RESULT names the file."""
+"""Write down what a playbook did to each host, whatever the end: DELIVERY_RESULT names the file.
+
+DELIVERY_ATTEMPT names one that is kept locked as long as the playbook lives.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -38,6 +42,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
     def __init__(self) -> None:
         super().__init__()
         self.hosts: dict[str, dict[str, Any]] = {}
+        if name := os.environ.get("DELIVERY_ATTEMPT"):
+            self.attempt = Path(name).open("rb")
+            fcntl.lockf(self.attempt, fcntl.LOCK_SH)
 
     def _add(self, result: Any, ok: bool = True) -> None:
         """Add the result of a task to what is known of its host."""
