@@ -1,7 +1,12 @@
-"""Run what the module runs, and die where told: child.py MODULE_UTILS STEP UV ("-": none)."""
+"""Run what the module runs, and die where told: child.py MODULE_UTILS STEP UV ("-": none).
+
+STEP is the place of a rollout's step before which to die; or "set-up 3": before the third change
+of what the service stands on.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -13,12 +18,32 @@ from typing import Any, Self
 
 sys.path.insert(0, sys.argv[1])
 
-from service_host import api, install, journal, lock, rollout
+from service_host import api, install, journal, lock, rollout, stack, supervisor
 
 
 def die(_rollout: rollout.Rollout) -> None:
     """End as nobody can prepare for."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def dying(place: int) -> None:
+    """Die before one of the ways in which the set-up changes something."""
+    left = itertools.count(place, -1)
+
+    def die_before(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*words: Any, **more: Any) -> Any:
+            # To ask supervisor something changes nothing.
+            if not str(words[1]).startswith("get") and next(left) == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*words, **more)
+
+        return wrapped
+
+    vars(stack)["write"] = die_before(vars(stack)["write"])
+    for kind, name in ((stack.Stack, "reload"), (stack.Stack, "replace_front")):
+        setattr(kind, name, die_before(getattr(kind, name)))
+    for name in ("call", "restart"):
+        setattr(supervisor.Supervisor, name, die_before(getattr(supervisor.Supervisor, name)))
 
 
 class Printer:
@@ -55,7 +80,9 @@ def off_by(difference: timedelta) -> None:
 
 def main() -> None:
     """Read parameters, do the work."""
-    if sys.argv[2]:
+    if sys.argv[2].startswith("set-up "):
+        dying(int(sys.argv[2].removeprefix("set-up ")))
+    elif sys.argv[2]:
         place = int(sys.argv[2])
         step: tuple[str, Callable[[rollout.Rollout], None]] = ("install", die)
         rollout.STEPS = (*rollout.STEPS[:place], step, *rollout.STEPS[place:])

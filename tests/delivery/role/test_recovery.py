@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from service_host import rollout
+from service_host.layout import layout
+from service_host.supervisor import Supervisor
 
 from tests.delivery.load import load
 
@@ -44,6 +46,36 @@ def test_killed_at_every_step_the_next_run_converges(shared: Site, place: int) -
     assert shared.instances() == {new}
     assert running.count.failed == 0, running.count.reasons
     assert not shared.told("live", shared.wheel(new))["changed"]
+
+
+def test_killed_before_each_change_of_the_set_up_the_next_run_ends_it(live: Site) -> None:
+    what, keeper = live.wheel("1.0"), Supervisor(layout(str(live.root)))
+    for place in itertools.count(1):
+        told = live.parameters("live", what)
+        for name, old, new in (
+            ("Caddyfile", "grace_period 30s", f"grace_period {place}s"),
+            ("supervisor/front.conf", "stopwaitsecs=40", f"stopwaitsecs={place}"),
+        ):
+            assert told["files"][name].count(old) == 1
+            told["files"][name] = told["files"][name].replace(old, new)
+        killed = live.begin(told, f"set-up {place}")
+        killed.communicate(timeout=120)
+        if killed.returncode == 0:
+            break
+        assert killed.returncode == -signal.SIGKILL
+        # Supervisor has no way to start a front anew in one call: until here it may be down.
+        assert answer(live, told)["version"] == "1.0"
+        assert not answer(live, told)["changed"]
+        (front,) = (c for c in keeper.call("getAllConfigInfo") if c["name"] == "front")
+        assert front["stopwaitsecs"] == place
+        assert live.live() == "1.0"
+    assert place > 6
+    assert live.instances() == {"1.0"}
+
+
+def answer(site: Site, told: dict[str, object]) -> dict[str, object]:
+    """Run what the module runs with some parameters; return what it says."""
+    return dict(json.loads(site.begin(told).communicate(timeout=120)[0]))
 
 
 def test_killed_deploy_is_undone_by_a_deploy_of_another_version(live: Site) -> None:
