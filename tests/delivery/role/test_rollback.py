@@ -152,3 +152,49 @@ def test_the_file_for_that_is_put_right_and_holds_no_secret(live: Site) -> None:
     with zipfile.ZipFile(live.root / "rollback") as archive:
         texts = [archive.read(name).decode() for name in archive.namelist()]
     assert not [text for text in texts if "correct-horse" in text]
+
+
+def test_the_file_tells_programs_what_the_module_tells(standing: Site) -> None:
+    asked = {"by": "ada", "check": True}
+    done = by_hand(standing, "--json", json.dumps(asked))
+    by_module = standing.told("previous", check=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {k: v for k, v in by_module.items() if k != "invocation"}
+    done = by_hand(standing, "--json", json.dumps({**asked, "version": "0.9"}))
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["failed"]) == (1, True)
+    assert "0.9 is none of the releases that were live" in told["reason"]
+    assert standing.live() == "1.2"
+
+
+@pytest.mark.parametrize("there", ["nothing", "an older one", "no Python"])
+def test_rollback_goes_by_the_module_where_the_file_does_not_speak(three: Site, there: str) -> None:
+    path = three.root / "rollback"
+    if there == "nothing":
+        path.unlink()
+    else:
+        older = "echo usage: rollback [VERSION] >&2; exit 1"
+        path.write_text(
+            f"#!/bin/sh\n{older if there == 'an older one' else 'exec nowhere/python'}\n"
+        )
+    run = three.rollback()
+    assert run.ok, run.output
+    assert (run.host["version"], run.host["changed"]) == ("1.1", True)
+    # And it is as it should be again.
+    assert by_hand(three, "1.0").returncode == 0
+
+
+def test_rollback_by_a_file_that_breaks_says_so_and_does_not_try_again(three: Site) -> None:
+    (three.root / "rollback").write_text("#!/bin/sh\necho half a line\nexit 3\n")
+    run = three.rollback()
+    assert not run.ok
+    assert run.host["reason"] == "The host's own rollback ended with 3, and said: half a line"
+    assert three.live() == "1.2"
+
+
+def test_rollback_leaves_the_front_as_the_last_deploy_made_it(three: Site) -> None:
+    before = (three.root / "Caddyfile").read_bytes()
+    run = three.rollback(service_drain_seconds=12, service_keep=1)
+    assert run.ok and three.live() == "1.1", run.output
+    assert (three.root / "Caddyfile").read_bytes() == before
+    assert three.installed() == {"1.0", "1.1", "1.2"}

@@ -1,4 +1,7 @@
-"""A rollback without a controller: this code, and what it was told last, in one file."""
+"""A rollback by the host itself: this code, and what it was told last, in one file.
+
+A person calls it where there is no controller; Ansible does, for that is quicker than a module.
+"""
 
 from __future__ import annotations
 
@@ -62,10 +65,8 @@ def leave(root: Path, parameters: Mapping[str, Any]) -> list[str]:
 class Person:
     """Takes the place of Ansible."""
 
-    check_mode = False
-
     def __init__(self, params: dict[str, Any]) -> None:
-        self.params = params
+        self.params, self.check_mode = params, False
 
     def exit_json(self, **result: Any) -> None:
         """Say what is live now."""
@@ -77,19 +78,38 @@ class Person:
         sys.exit(msg)
 
 
+class Controller(Person):
+    """Is told all that a module tells, as the last line."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self.check_mode = params.pop("check")
+
+    def exit_json(self, **result: Any) -> None:
+        """Give back a result."""
+        print(json.dumps(result))
+
+    def fail_json(self, msg: str, **result: Any) -> None:
+        """Give back a failure."""
+        print(json.dumps({"failed": True, "msg": msg, **result}))
+        sys.exit(1)
+
+
 def main(answer: Callable[[Person], None]) -> None:
     """Do what the command line asks for."""
     script, *words = sys.argv
-    if len(words) > 1 or words[:1] in (["-h"], ["--help"]):
+    machine = len(words) == 2 and words[0] == "--json"
+    if len(words) > 1 and not machine or words[:1] in (["-h"], ["--help"]):
         sys.exit(USAGE.format(script))
     with zipfile.ZipFile(script) as archive:
         kept = json.loads(archive.read("parameters.json"))
     nothing = dict.fromkeys(OF_A_DEPLOY) | {"environment": "{}", "migrate": False}
-    asked = {
-        "state": "previous",
+    person = {
         "version": words[0] if words else None,
         "by": os.environ.get("SUDO_USER") or getpass.getuser(),
         # Who is here by hand knows why.
         "over": ANYBODY,
     }
-    answer(Person({**kept, **nothing, **asked}))
+    asked = json.loads(words[1]) if machine else person
+    told = {**kept, **nothing, "state": "previous", **asked}
+    answer(Controller(told) if machine else Person(told))
