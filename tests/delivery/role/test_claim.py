@@ -70,6 +70,20 @@ def test_a_rollout_has_the_hosts_for_itself_until_its_end(pair: tuple[Site, Site
     assert not note.exists()
 
 
+def test_a_rollout_whose_place_was_taken_goes_no_further(pair: tuple[Site, Site]) -> None:
+    first, place = pair[0], Layout(pair[0].root)
+    told: dict[str, object] = {"service_attempt": "one", "service_bake_seconds": 5}
+    running = first.start("deploy.yml", **vars_of(first.wheel("1.1")), **told)
+    wait(lambda: first.live() == "1.1", 120)
+    # Who insists, and has nothing to do.
+    claim.take(place, Attempt("two", over="*"), "grace", "1.0", 600)
+    claim.give_back(place, Attempt("two"))
+    run = first.finish(running)
+    assert run.code, run.output
+    assert "Another rollout has taken the place of this one" in run.host["reason"]
+    assert [site.live() for site in pair] == ["1.0", "1.0"]
+
+
 def test_who_is_on_the_host_by_hand_is_not_turned_away(live: Site) -> None:
     assert live.told("live", live.wheel("1.1"))["version"] == "1.1"
     claim.take(Layout(live.root), Attempt("one"), "ada", "1.2", 600)

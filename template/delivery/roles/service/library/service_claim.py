@@ -12,7 +12,7 @@ else:
     from ansible.module_utils.service_host import claim, errors, layout, lock
 
 ARGUMENTS = {
-    "state": {"choices": ["present", "absent"], "default": "present"},
+    "state": {"choices": ["present", "kept", "absent"], "default": "present"},
     "root": {"required": True},
     "attempt": {"required": True},
     "over": {},
@@ -36,7 +36,8 @@ def main() -> None:
         else:
             place.root.mkdir(parents=True, exist_ok=True)
             with lock.held(place.lock, told["by"], told["version"]):
-                claim.take(place, attempt, told["by"], told["version"], told["seconds"])
+                take = claim.keep if told["state"] == "kept" else claim.take
+                take(place, attempt, told["by"], told["version"], told["seconds"])
     except errors.Busy as busy:
         module.fail_json(msg=busy.reason, busy=True, claim=busy.claim)
     except (errors.Refused, OSError) as error:

@@ -66,6 +66,17 @@ def take(layout: Layout, attempt: Attempt, who: str, version: str, seconds: floa
     write_json(layout.claim, note)
 
 
+def keep(layout: Layout, attempt: Attempt, who: str, version: str, seconds: float) -> None:
+    """Claim the hosts for so many seconds more, if nobody has taken its place meanwhile."""
+    attempt.admit(layout)
+    if (read_json(layout.claim) or {}).get("attempt") != attempt.name:
+        raise Busy(
+            "Another rollout has taken the place of this one on the hosts, and has ended: see what"
+            " is live there now, then deploy again."
+        )
+    take(layout, attempt, who, version, seconds)
+
+
 def give_back(layout: Layout, attempt: Attempt) -> None:
     """End the claim of an attempt, if it still has one."""
     if (read_json(layout.claim) or {}).get("attempt") == attempt.name:
