@@ -195,16 +195,19 @@ def test_sudo_that_asks_for_a_password_is_told_at_once(one: Service, person: str
     before = one.live()
     host = one.hosts[0]
     host.sh(f"echo '{person} ALL=(ALL) ALL' >/etc/sudoers.d/{person}")
-    run = one.deploy(one.wheel("26.1"))["h1"]
-    assert run.code != 0
-    assert "password" in run.host["reason"].lower(), run.host
+    for run in (one.deploy(one.wheel("26.1"))["h1"], one.rollback()["h1"]):
+        assert run.code != 0
+        assert "password" in run.host["reason"].lower(), run.host
     assert one.live() == before
 
 
-def test_a_user_who_may_become_root_deploys(one: Service, person: str) -> None:
-    host = one.hosts[0]
+def test_a_user_who_may_become_root_deploys_and_goes_back(one: Service, person: str) -> None:
+    host, before = one.hosts[0], one.live()
     host.sh(f"echo '{person} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{person}")
     run = one.deploy(one.wheel("26.2"))["h1"]
     assert run.ok, run.output
     assert one.live() == ["26.2"]
+    run = one.rollback()["h1"]
+    assert run.ok and run.host["changed"], run.output
+    assert one.live() == before
     assert host.sh(f"ls -A ~{person}/.ansible/tmp") == ""

@@ -173,7 +173,7 @@ def test_rollback_goes_by_the_module_where_the_file_does_not_speak(three: Site, 
     if there == "nothing":
         path.unlink()
     else:
-        older = "echo usage: rollback [VERSION] >&2; exit 1"
+        older = "echo sh: a warning >&2; echo usage: rollback [VERSION] >&2; exit 1"
         path.write_text(
             f"#!/bin/sh\n{older if there == 'an older one' else 'exec nowhere/python'}\n"
         )

@@ -28,7 +28,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         asked = {**self._task.args, "check": self._task.check_mode}
         words = [f"{asked.pop('root')}/rollback", "--json", json.dumps(asked)]
         done = self._low_level_execute_command(shlex.join(words))
-        if done["rc"] in NOT_THERE or done["stderr"].strip().startswith("usage:"):
+        older = any(line.startswith("usage:") for line in done["stderr"].splitlines())
+        if done["rc"] in NOT_THERE or older:
             return result | {"changed": False, "unheard": True}
         try:
             return {**result, **json.loads(done["stdout"].splitlines()[-1])}
