@@ -34,7 +34,6 @@ TEXTS = {
     "Apache-2.0": "Apache License Version 2.0",
     "MPL-2.0": "Mozilla Public License Version 2.0",
 }
-FLOORS = ("3.11", "3.12", "3.13")
 # Folders of Python files that are no package of the project's.
 OTHERS = ("tests", "test", "docs", "doc", "examples", "scripts", "tools", "benchmarks", "build")
 NOT_MODULES = ("setup", "conftest", "noxfile", "tasks", "manage", "versioneer", "fabfile")

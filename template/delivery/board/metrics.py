@@ -22,7 +22,6 @@ DEFINITION = {
     "time to restore": "from such a change going live until something else was live there, or it"
     " passed after all",
 }
-FIGURES = tuple(DEFINITION)[1:]
 
 
 @dataclass(frozen=True)
