@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -147,17 +148,20 @@ class Module:
         shutil.copy(CHILD, outside)
         shutil.copy(REQUIREMENTS, outside)
 
-    def run(self, what: Wheel, kill: int | None = None) -> dict[str, Any] | None:
-        """Deploy; return what it says, None when it was killed."""
+    def run(
+        self, what: Wheel, place: object = "", files: dict[str, str] | None = None
+    ) -> dict[str, Any] | None:
+        """Deploy, if need be with other files; return what it says, None when it was killed."""
         outside = Path(f"{self.host.disk}{self.folder}")
         shutil.copy(what.path, outside)
-        (outside / "wanted.json").write_text(json.dumps(parameters(what, Path(self.folder))))
-        place = "" if kill is None else str(kill)
+        wanted = parameters(what, Path(self.folder))
+        wanted["files"] |= files or {}
+        (outside / "wanted.json").write_text(json.dumps(wanted))
         child = f"python3 child.py utils '{place}' - <wanted.json"
         index = f"UV_DEFAULT_INDEX={INDEX}"
         said = self.host.sh(f"cd {self.folder} && {index} {child}; echo $?")
         *answer, status = said.splitlines()
-        assert status == (str(128 + signal.SIGKILL) if place else "0"), said
+        assert int(status) in (128 + signal.SIGKILL if place else 0, 0), said
         told = json.loads(answer[-1]) if answer else None
         assert told is None or isinstance(told, dict)
         return told
@@ -186,6 +190,35 @@ def test_a_run_that_is_killed_anywhere_is_put_right_by_the_next(one: Service) ->
     assert one.deploy(old)["h1"].ok
     units = host.sh(f"systemctl list-units --plain --no-legend '{NAME}@*'").splitlines()
     assert len(units) == 1
+
+
+def test_a_run_that_is_killed_in_its_set_up_is_put_right_by_the_next(one: Service) -> None:
+    host, module, what = one.hosts[0], Module(one.hosts[0]), one.wheel("20.2")
+    assert module.run(what)
+    made = parameters(what, Path(module.folder))["files"]
+    unit = f"systemctl show --property=TimeoutStopUSec --value {NAME}-front"
+    with one.load(host) as count:
+        for place in itertools.count(1):
+            files = dict(made)
+            for name, old, new in (
+                ("front", "TimeoutStopSec=40", f"TimeoutStopSec={20 + place}"),
+                ("Caddyfile", "grace_period 30s", f"grace_period {20 + place}s"),
+                ("port", "Backlog=4096", f"Backlog={place}000"),
+            ):
+                assert made[name].count(old) == 1
+                files[name] = made[name].replace(old, new)
+            told = module.run(what, f"set-up {place}", files)
+            assert inside(host) == what.version
+            if told:
+                break
+            told = module.run(what, files=files)
+            assert told and told["changed"], (place, told)
+            assert host.sh(unit) == f"{20 + place}s"
+            told = module.run(what, files=files)
+            assert told and not told["changed"], (place, told)
+    assert place > 6
+    assert count["failed"] == 0, count
+    assert one.deploy(what)["h1"].ok
 
 
 def test_a_controller_that_is_killed_leaves_all_up_and_the_next_run_goes_on(three: Service) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 sys.path.insert(0, sys.argv[1])
 
-from service_host import api, install, journal, lock, rollout, stack, supervisor
+from service_host import api, install, journal, lock, rollout, stack, supervisor, systemd
 
 
 def die(_rollout: rollout.Rollout) -> None:
@@ -26,24 +26,31 @@ def die(_rollout: rollout.Rollout) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def asks(words: tuple[Any, ...]) -> bool:
+    """Tell whether a call to supervisor or systemd only asks, and changes nothing."""
+    return str(words[1]).startswith("get") or bool({"show", "is-active"} & {*map(str, words)})
+
+
 def dying(place: int) -> None:
-    """Die before one of the ways in which the set-up changes something."""
+    """Die before one of the calls by which the set-up changes something."""
     left = itertools.count(place, -1)
 
     def die_before(function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*words: Any, **more: Any) -> Any:
-            # To ask supervisor something changes nothing.
-            if not str(words[1]).startswith("get") and next(left) == 1:
+            if not asks(words) and next(left) == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             return function(*words, **more)
 
         return wrapped
 
-    vars(stack)["write"] = die_before(vars(stack)["write"])
-    for kind, name in ((stack.Stack, "reload"), (stack.Stack, "replace_front")):
-        setattr(kind, name, die_before(getattr(kind, name)))
-    for name in ("call", "restart"):
-        setattr(supervisor.Supervisor, name, die_before(getattr(supervisor.Supervisor, name)))
+    for where, names in (
+        (stack, ("write",)),
+        (stack.Stack, ("reload", "replace_front")),
+        (supervisor.Supervisor, ("call", "restart")),
+        (systemd, ("write", "call", "discard")),
+    ):
+        for name in names:
+            setattr(where, name, die_before(getattr(where, name)))
 
 
 class Printer:
