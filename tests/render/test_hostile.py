@@ -57,6 +57,10 @@ BAD_IMPORTS = [
     "json.more",
     "con.sole",
     "list",
+    "acme.build",
+    "dist",
+    "sphinxcontrib",
+    "annotationlib",
 ]
 BAD_URLS = [
     *("x", "ftp://a.b/c", "https://", "https://a b/c", "https://a.b", "https://a.b/c\nd"),
