@@ -39,7 +39,7 @@ def look(repository: Repository) -> int:
     said = sources.read(repository)
     found = answers.answers(repository, said, said.notes)
     print(answers.data_file(found), end="")
-    source = type(repository)(ROOT).origin() or str(ROOT)
+    source = address(type(repository)(ROOT).origin()) or str(ROOT)
     without = [f"--exclude {shlex.quote(name)}" for name in merge.excluded(repository, found)]
     tell("To know:", said.notes)
     options = [
@@ -49,6 +49,13 @@ def look(repository: Repository) -> int:
     ]
     tell("Look at the answers; then:", ["copier copy " + " \\\n    ".join(options)])
     return 0
+
+
+def address(remote: str) -> str:
+    """Write the address of a remote so that Copier takes it for git's, as its hook does."""
+    from hooks.post_gen_project import ADDRESS, GIT_ADDRESS
+
+    return f"git+{remote}" if ADDRESS.match(remote) and not GIT_ADDRESS.match(remote) else remote
 
 
 def join(repository: Repository) -> int:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 STUB = Path("cookiecutter-to-copier.json")
 # What Copier takes for a git repository by its looks; every other address needs "git+".
 GIT_ADDRESS = re.compile(r"git@|git://|git\+|https://git(hub|lab)\.com/|.*\.git$")
+ADDRESS = re.compile(r"([a-z]+\+)?[a-z]+://|[\w.-]+@")
 ALIASES = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
 REFUSED = re.compile(
     r"^ValueError: ((?:Validation error|Invalid choice|Unknown revision).*)\Z", re.M | re.S
@@ -47,7 +48,7 @@ def source(context: dict[str, Any]) -> str:
     alias, rest = template[:3], template[3:]
     if origin and origin == f"{ALIASES.get(alias)}{rest}.git":
         return template
-    if not re.match(r"([a-z]+\+)?[a-z]+://|[\w.-]+@", template):
+    if not ADDRESS.match(template):
         cloned = Path.home() / ".cookiecutters" / template / "copier.yml"
         # A path that was not found is none of the origin's business.
         url = origin if ":" in template or _same(cloned, copy / "copier.yml") else ""

@@ -17,8 +17,12 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+
 DISTRIBUTION = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PACKAGE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 COMMAND = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
-EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
-URL = re.compile(r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?(/[A-Za-z0-9._~+-]+)+/?")
+LABEL = r"[A-Za-z0-9]+(-+[A-Za-z0-9]+)*"
+EMAIL = re.compile(rf"(?=.{{,254}}\Z)[A-Za-z0-9_%+-]+(\.[A-Za-z0-9_%+-]+)*@{LABEL}(\.{LABEL})+")
+URL = re.compile(
+    rf"(?=.{{,200}}\Z)https?://{LABEL}(\.{LABEL})*(:(?!0+/)[0-9]{{1,5}})?"
+    r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._~+-]+)+/?"
+)
 LICENSES = {
     "MIT": r"MIT( License)?|Expat",
     "BSD-3-Clause": r"BSD[ -]3[ -]Clause.*|3-Clause BSD.*|(new|modified|revised) BSD.*",
@@ -267,11 +271,11 @@ def _license(repository: Repository, said: Said, notes: list[str]) -> Answer:
 
 def _floor(said: Said, notes: list[str]) -> Answer:
     told = str(said.project.get("requires-python", ""))
-    found = re.search(r"(?:>=|~=|\^)\s*3\.(\d+)", told)
+    found = re.search(r"(?:>=?|~=|\^|===?)\s*3\.(\d+)", told)
     minor = int(found[1]) if found else 0
     if minor < 11:
         notes.append("python_floor: 3.11 is the oldest Python that the template knows")
-    if "<" in told:
+    if "<" in told or "==" in told:
         notes.append(f"python_floor: {told!r} has an upper end, which is dropped")
     where = said.where.get("requires-python", "nobody says")
     return Answer(f"3.{min(max(minor, 11), 13)}", where)

@@ -8,6 +8,7 @@ from hooks.adoption import answers
 from tests.adopt.conftest import Project, found
 from tests.adopt.files import PACKAGE, Files, cfg, pyproject, setup
 from tests.cookiecutter.conftest import git
+from tests.render.test_hostile import BAD_EMAILS
 
 MIT = "Permission is hereby granted, free of charge, to any person"
 
@@ -158,11 +159,31 @@ def test_the_linter_is_the_one_it_has(project: Project, files: Files, linter: st
         (">=3.11,<4", "3.11"),
         ("~=3.12", "3.12"),
         (">=3.14", "3.13"),
+        ("==3.12.*", "3.12"),
         ("", "3.11"),
     ],
 )
 def test_the_oldest_python_is_one_the_template_has(project: Project, told: str, floor: str) -> None:
     assert found(project(setup(f"python_requires={told!r}")))[0]["python_floor"] == floor
+
+
+@pytest.mark.parametrize("email", [*BAD_EMAILS, "ada@example.org", f"{'a' * 250}@example.org"])
+def test_an_address_is_taken_when_the_question_takes_it(project: Project, email: str) -> None:
+    told, notes = found(project(setup(f"author_email={email!r}")))
+    good = email.strip() in ("ada@example.org", "a@b.org")
+    assert told["author_email"] == (email.strip() if good else "")
+    assert good or any(note.startswith("author_email:") for note in notes)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://github.com/acme/..", "https://a/./b", "https://-x.org/a", "https://a-.org/x"),
+        *("https://x.org:99999/a", f"https://a.b/{'c' * 200}"),
+    ],
+)
+def test_a_web_address_that_the_question_refuses_is_left_out(project: Project, url: str) -> None:
+    assert found(project(setup(f"project_urls={{'Source': {url!r}}}")))[0]["repository_url"] == ""
 
 
 def test_what_says_nothing_right_is_named(project: Project) -> None:

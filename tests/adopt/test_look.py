@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from copier._vcs import get_repo
 
+from hooks import adopt
 from hooks.adoption import answers
 from tests.adopt.conftest import Begin, Project, found
 from tests.adopt.files import PACKAGE
@@ -40,6 +42,21 @@ def test_the_file_of_answers_holds_them_unchanged(project: Project) -> None:
 def test_hostile_words_reach_the_file_whole(text: str) -> None:
     noted = answers.data_file({"description": answers.Answer(text, "a\u2028- b: [")})
     assert yaml.safe_load(noted) == {"description": text}
+
+
+@pytest.mark.parametrize(
+    ("origin", "told"),
+    [
+        ("https://github.com/acme/skeleton", "https://github.com/acme/skeleton"),
+        ("git@example.org:acme/skeleton", "git@example.org:acme/skeleton"),
+        ("https://codeberg.org/acme/skeleton", "git+https://codeberg.org/acme/skeleton"),
+        ("ssh://git@example.org/acme/skeleton", "git+ssh://git@example.org/acme/skeleton"),
+        ("/srv/skeleton", "/srv/skeleton"),
+    ],
+)
+def test_copier_takes_the_address_that_it_is_told(origin: str, told: str) -> None:
+    assert adopt.address(origin) == told
+    assert (get_repo(told) is not None) == (told[0] != "/")
 
 
 def test_a_dirty_tree_is_refused_and_named(project: Project) -> None:
