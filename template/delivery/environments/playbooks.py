@@ -197,6 +197,11 @@ def _play(
         raise DeliveryError(
             f"ansible-playbook is not here: run this as python -m delivery … {environment}"
         )
+    inventory = folder / "inventories" / environment
+    if not inventory.exists():
+        raise DeliveryError(
+            f"there is no {inventory.relative_to(config.root)}: make it, as its neighbours are"
+        )
     with tempfile.TemporaryDirectory(prefix="delivery-") as scratch:
         extra, result = Path(scratch, "vars.json"), Path(scratch, "result.json")
         extra.write_text(json.dumps({"service_name": config.name, **variables}), encoding="utf-8")
@@ -206,7 +211,6 @@ def _play(
             "DELIVERY_RESULT": str(result),
             "DELIVERY_ATTEMPT": variables.get("service_attempt", "").partition(":")[2],
         }
-        inventory = folder / "inventories" / environment
         command = [str(ansible), "-i", str(inventory), str(folder / playbook), "-e", f"@{extra}"]
         # A stage's log has all that Ansible says; a person is shown it when something went wrong.
         quiet = None if "DELIVERY_STAGE" in os.environ else subprocess.PIPE

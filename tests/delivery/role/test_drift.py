@@ -107,3 +107,13 @@ def test_a_host_with_another_release_or_none_that_runs_is_drift(
     ill = delivery(root, "-m", "delivery", "verify", "--hosts")
     assert "production: a is stopped, the ledger says 1.0\n" in ill.stdout
     assert kinds(root)[2:] == ["drift", "drift"]
+
+
+def test_an_environment_without_an_inventory_is_named(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    project(root, {})
+    (root / "delivery/inventories/production").rename(root / "kept")
+    done = delivery(root, "-m", "delivery", "stop", "production")
+    assert done.returncode == 1
+    said = "there is no delivery/inventories/production: make it, as its neighbours are"
+    assert said in done.stderr and "Traceback" not in done.stderr
