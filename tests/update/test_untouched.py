@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,12 @@ def test_it_is_a_fresh_copy(
     assert merged(after) == merged(fresh(project, skeleton))
     assert once(after) == once(before)
     assert f"_commit: {NEWEST}\n".encode() in after[".copier-answers.yml"][1]
+
+
+def test_the_changelog_parts_what_is_new_from_the_releases(skeleton: Path) -> None:
+    text = (skeleton / "CHANGELOG.md").read_text(encoding="utf-8")
+    first, *others = re.findall(r"^## (.*)$", text, re.M)
+    assert first == "Unreleased"
+    named = re.findall(r"\d+\.\d+\.\d+", " ".join(others))
+    tags = [tag.removeprefix("v") for tag in RELEASES]
+    assert (named[-1], max(named)) == (tags[0], tags[-1])
