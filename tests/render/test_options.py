@@ -109,6 +109,16 @@ def test_the_modules_are_those_of_python(questions: dict[str, Any]) -> None:
     assert set(questions["python_modules"]["default"].split()) >= public
 
 
+def test_two_frameworks_differ_in_one_module(render: Render) -> None:
+    flask, fastapi = (render(framework=name) for name in ("flask", "fastapi"))
+    assert files.names(flask) == files.names(fastapi)
+    differ = {n for n in files.names(flask) if (flask / n).read_text() != (fastapi / n).read_text()}
+    assert {name for name in differ if name.startswith("src/")} == {"src/hello_delivery/app.py"}
+    assert {name for name in differ if not name.startswith(("src/", "requirements/"))} == {
+        *(".copier-answers.yml", "pyproject.toml", "tests/unit/test_app.py")
+    }
+
+
 @pytest.mark.parametrize("linter", ["flake8", "ruff"])
 @pytest.mark.parametrize("framework", ["flask", "fastapi", "django"])
 def test_the_taken_names_are_what_the_project_needs(
