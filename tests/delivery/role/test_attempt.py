@@ -121,6 +121,19 @@ def test_a_host_that_went_back_by_hand_goes_where_the_others_go(pair: tuple[Site
     assert [site.live() for site in pair] == ["1.0", "1.0"]
 
 
+def test_a_host_that_has_to_be_sent_the_module_goes_where_the_others_go(
+    pair: tuple[Site, Site],
+) -> None:
+    stand(pair, ("1.0", "1.1"), ("0.9", "1.0", "1.1"))
+    (pair[1].root / "rollback").unlink()
+    run = pair[0].rollback(service_version="0.9")
+    assert run.code and "0.9 is none of the releases that were live in" in run.output
+    assert [site.live() for site in pair] == ["1.1", "1.1"]
+    run = pair[0].rollback()
+    assert run.code == 0, run.output
+    assert [site.live() for site in pair] == ["1.0", "1.0"]
+
+
 def test_a_host_without_the_release_of_the_others_refuses_for_all(pair: tuple[Site, Site]) -> None:
     stand(pair, ("1.0", "1.2"), ("1.1", "1.3"))
     run = pair[0].rollback(service_left="1.2")
