@@ -148,6 +148,7 @@ def test_a_deploy_that_fails_leaves_what_may_be_installed_and_says_it_is_not(
     built: Toy, server: Server, team: str
 ) -> None:
     project = accepted(built)
+    (built.root / "delivery/inventories/production").mkdir(parents=True)
     with pytest.raises(DeliveryError, match="deploy.yml ended with status"):
         deployments.deploy(project, "production", None, False, None)
     assert len(wheels(server, f"{team}/production")) == 1
