@@ -6,6 +6,7 @@ Run `python hooks/cookiecutter_json.py` after a change of a question.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,15 @@ def cookiecutter_json(copier_yml: str) -> str:
     asked: dict[str, Any] = {}
     prompts: dict[str, Any] = {}
     unasked: dict[str, Any] = {}
+    kinds: dict[str, str] = {}
     multiselect, computed = [], []
     for name, question in questions.items():
         if name.startswith("_") or question.get("when") is False:
             continue
         if question.get("multiselect"):
             multiselect.append(name)
+        if "when" in question:
+            (kinds[name],) = re.findall(r"\A{{ kind == '(\w+)' }}\Z", question["when"])
         if not question.get("ask", True):
             # Cookiecutter asks for no name that begins so; its command line may still give it.
             unasked[f"_{name}"] = ""
@@ -58,6 +62,7 @@ def cookiecutter_json(copier_yml: str) -> str:
     private: dict[str, Any] = {
         "_multiselect": multiselect,
         "_computed": computed,
+        "_kinds": kinds,
         "_unasked": list(unasked),
     }
     private |= {**unasked, "_jinja2_env_vars": MARKS}

@@ -70,6 +70,9 @@ def data(context: dict[str, Any]) -> list[str]:
         if name == "project_slug" or (name.startswith("_") and not unasked):
             continue
         name = name.removeprefix("_")
+        # Cookiecutter asks everything of every kind.
+        if not unasked and context["_kinds"].get(name, context["kind"]) != context["kind"]:
+            continue
         if name in context["_multiselect"]:
             answer = [part.strip() for part in answer.split(",") if part.strip()]
         text = answer if isinstance(answer, str) else json.dumps(answer)

@@ -16,6 +16,7 @@ BAD = {
     "project_name=../up": "Use ASCII letters and digits",
     f"project_name={300 * 'x'}": "at most",
     "ci=cron": "Invalid choice for 'ci'",
+    "_command_name=parcel": "Only a command has that; leave it out for a service.",
 }
 
 

@@ -168,6 +168,21 @@ def test_an_answer_that_nothing_asks_for_is_told(render: Render, tmp_path: Path)
     assert "project_name kind framework" in said
 
 
+@pytest.mark.parametrize(
+    ("kind", "question", "value", "said"),
+    [
+        ("library", "framework", "django", "a service has that; leave it out for a library"),
+        ("cli", "environments", ["acceptance"], "a service has that; leave it out for a command"),
+        ("library", "forms", ["oci"], "a service has that; leave it out for a library"),
+        ("service", "command_name", "parcel", "a command has that; leave it out for a service"),
+    ],
+)
+def test_an_answer_that_the_kind_has_no_use_for(
+    render: Render, tmp_path: Path, kind: str, question: str, value: object, said: str
+) -> None:
+    assert said in refused(render, tmp_path, **{"kind": kind, question: value})
+
+
 def test_acceptance_cannot_be_left_out(render: Render, tmp_path: Path) -> None:
     assert "Keep acceptance" in refused(render, tmp_path, environments=["production"])
 

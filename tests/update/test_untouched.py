@@ -29,6 +29,7 @@ ANSWERS: dict[str, tuple[str, dict[str, object]]] = {
     "cli": ("v0.4.0", {"kind": "cli", "license": "Apache-2.0", "command_name": "parcel"}),
     "django": ("v0.4.0", {"framework": "django", "linter": "ruff", "license": "MPL-2.0"}),
     "all ci": ("v0.6.0", {"ci": ["github", "gitlab", "jenkins", "buildbot"]}),
+    "forms": ("v0.7.0", {"forms": ["oci", "deb"]}),
     "fastapi": ("v0.4.0", {"framework": "fastapi", "environments": ["acceptance", "staging"]}),
 }
 
