@@ -72,7 +72,22 @@ ALLOWED: dict[str, st.SearchStrategy[Any]] = {
     "forms": some(FORMS),
 }
 TEXTS = [name for name in ALLOWED if name.endswith(("name", "description", "email", "url"))]
-ANSWERS = st.fixed_dictionaries({}, optional=ALLOWED)
+# What only one kind is asked.
+ONLY = {
+    "framework": "service",
+    "environments": "service",
+    "forms": "service",
+    "command_name": "cli",
+}
+
+
+def fitting(answers: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what the kind is not asked, which is refused."""
+    kind = answers.get("kind", "service")
+    return {name: told for name, told in answers.items() if ONLY.get(name, kind) == kind}
+
+
+ANSWERS = st.fixed_dictionaries({}, optional=ALLOWED).map(fitting)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +194,8 @@ def test_anything_arrives_or_is_refused(quick: None, rendered_files: Path) -> No
     @settings(OFTEN, max_examples=RENDERED // 10)
     @given(answers=ANSWERS, name=st.sampled_from(TEXTS), value=ANYTHING)
     def draw(answers: dict[str, Any], name: str, value: str) -> None:
-        came.append(copied(rendered_files, answers | {name: value}))
+        kind = {"kind": ONLY[name]} if name in ONLY else {}
+        came.append(copied(rendered_files, fitting(answers | kind) | {name: value}))
 
     draw()
     assert {*came} == {True, False}
@@ -195,12 +211,7 @@ def holds(project: Path, answers: dict[str, Any]) -> None:
         assert noted[name] == (
             sorted(answers[name], key=CHOICES.index) if choice else answers[name]
         )
-    # Not noted is only what this kind of project is not asked.
-    kind = noted["kind"]
-    deployed = {"framework", "environments", "forms"}
-    assert answers.keys() - noted.keys() <= (
-        {"command_name"} if kind == "service" else {*deployed, "command_name"}
-    )
+    assert answers.keys() <= noted.keys()
     config = files.toml(project)["project"]
     author = {"name": noted["author_name"]}
     if noted["author_email"]:
@@ -210,7 +221,7 @@ def holds(project: Path, answers: dict[str, Any]) -> None:
     assert config["name"] == noted["distribution_name"]
     assert config.get("urls", {"Repository": ""}) == {"Repository": noted["repository_url"]}
     package, command = noted["import_name"], noted.get("command_name", noted["distribution_name"])
-    module = {"service": "server", "cli": "cli"}.get(kind)
+    module = {"service": "server", "cli": "cli"}.get(noted["kind"])
     scripts = {command: f"{package}.{module}:main"} if module else {}
     if noted.get("framework") == "django":
         scripts[f"{command}-migrate"] = f"{package}.manage:migrate"

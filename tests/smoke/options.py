@@ -152,10 +152,12 @@ def rows() -> list[Row]:
 
 
 def answered(row: Row) -> Answers:
-    """Return the answers that a row stands for."""
-    known = options()
-    return {
+    """Return the answers that a row stands for, but for those that its kind has not."""
+    known, asked = options(), questions()
+    told = {
         name: answer
         for option, value in row.items()
         for name, answer in known[option][value].items()
     }
+    kind = f"'{told.get('kind', 'service')}'"
+    return {name: answer for name, answer in told.items() if kind in asked[name].get("when", kind)}
