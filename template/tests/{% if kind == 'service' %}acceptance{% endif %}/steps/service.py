@@ -6,6 +6,7 @@ import urllib.request
 
 from behave import given, then, when
 from behave.runner import Context
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -48,8 +49,8 @@ def fill_in(context: Context, name: str) -> None:
 
 @then('the browser shows "{text}"')
 def shows(context: Context, text: str) -> None:
-    """Wait until the text is there."""
-    WebDriverWait(context.driver, 10).until(
+    """Wait until the text is there, on whichever page follows."""
+    WebDriverWait(context.driver, 10, ignored_exceptions=[StaleElementReferenceException]).until(
         lambda driver: text in driver.find_element(By.TAG_NAME, "main").text,
         f"the page does not show {text!r}",
     )
