@@ -41,7 +41,7 @@ class Repository:
             said = os.fsdecode(top.stderr).strip() or "its top is another folder"
             raise Refused(
                 f"{folder} is not the top of a git repository ({said}), so what changes could not "
-                "be told from what was: git init && git add . && git commit"
+                "be told from what was: git init -b main && git add . && git commit"
             )
         if found._run("rev-parse", "--verify", "--quiet", "HEAD^{commit}").returncode:
             raise Refused(f"{folder} has no commit yet: git add . && git commit")

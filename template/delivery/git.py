@@ -34,7 +34,7 @@ class Git:
         found = cls(start)._run("rev-parse", "--show-toplevel")
         if found.returncode:
             raise UsageError(
-                f"{start} is not in a git repository: git init && git add -A && git commit"
+                f"{start} is not in a git repository: git init -b main && git add -A && git commit"
             )
         return cls(Path(os.fsdecode(found.stdout).rstrip("\n")))
 
@@ -105,6 +105,7 @@ class Git:
         Raises:
             Refused: files are changed, staged or untracked.
         """
+        self.head()  # what was never committed cannot be put aside, either
         changed = self.text("status", "--porcelain", "--untracked-files=all").splitlines()
         if changed:
             names = ", ".join(line[3:] for line in changed[:3]) + (", …" if changed[3:] else "")

@@ -45,7 +45,7 @@ def take(repository: Path, project: Path) -> str:
 def test_copy_tells_what_to_do_next(repository: Path, tmp_path: Path, default: Path) -> None:
     project = tmp_path / "project"
     said = take(repository, project)
-    steps = ["cd ", "git init", "git add .", "git commit", "python3 -m delivery walk"]
+    steps = ["cd ", "git init -b main", "git add .", "git commit", "python3 -m delivery walk"]
     places = [said.find(f"\n  {step}") for step in steps]
     assert -1 not in places
     assert places == sorted(places)
