@@ -16,9 +16,13 @@ from ..view import count, line, paint, show, show_json, who
 from . import metrics
 from .table import changes, told
 
+LONGEST = 36_500  # days, a century: what a date can go back
+
 
 def log(project: Project, name: str | None, limit: int, as_json: bool) -> int:
     """Tell the newest events, newest first; of one environment, stage, artifact or commit."""
+    if limit < 1:
+        raise UsageError("-n takes how many events, 1 or more")
     stage, about = named(project, name) if name else (None, None)
     events = project.ledger.events(stage=stage, about=about, newest=limit)[::-1]
     if as_json:
@@ -141,8 +145,8 @@ def measure(project: Project, name: str | None, days: int, as_json: bool) -> int
     Returns:
         0; 1 when nothing went live in these days.
     """
-    if days < 1:
-        raise UsageError("--days takes a number of days, 1 or more")
+    if not 0 < days <= LONGEST:
+        raise UsageError(f"--days takes a number of days, 1 to {LONGEST}")
     place = project.config.environment(name) if name else None
     place = place or (project.config.environments or ("the index",))[-1]
     until = datetime.now(UTC)

@@ -15,8 +15,8 @@ from ..ledger.listing import Entry
 DEFINITION = {
     "change": "an artifact that went live in {place} for the first time, if that was in"
     " the last {days} days",
-    "lead time": "from the first event of its commit until it was live",
-    "deployment frequency": "changes in a week",
+    "lead time": "from the end of its commit's first stage until it was live",
+    "deployment frequency": "changes in a week; where the first one began later, since then",
     "change failure rate": "the part of them that, while live, was rolled back or revoked, or"
     " failed its stage; what failed before its cutover was never live",
     "time to restore": "from such a change going live until something else was live there, or it"
@@ -137,14 +137,16 @@ def changes(names: Iterable[Entry], stage: str, goes_live: str = "deployed") -> 
 
 def figures(found: Iterable[Change], since: datetime, until: datetime) -> Figures:
     """Return the four figures of the changes that went live between two moments."""
+    week, found = timedelta(weeks=1), list(found)
     these = [change for change in found if since <= change.live < until]
+    first = min([until - week, *(change.begun for change in found)])
     bad = [change for change in these if change.failed]
     return Figures(
         since,
         until,
         len(these),
         Spread.of((change.live - change.begun).total_seconds() for change in these),
-        len(these) / ((until - since) / timedelta(weeks=1)),
+        len(these) / ((until - max(since, first)) / week),
         len(bad),
         Spread.of((c.restored - c.live).total_seconds() for c in bad if c.restored),
     )

@@ -209,8 +209,8 @@ def _stream(board: Board) -> str:
             f'</svg><span class="said">{said}</span></li>'
         )
     return (
-        f'<p class="summary">{view.took(stream.total)}, {int(share)} % of it waiting'
-        f' <span class="soft">(medians of the versions shown)</span></p>'
+        f'<p class="summary">{view.took(stream.total)} of stages, {int(share)} % of it waiting'
+        f' <span class="soft">(medians of the versions shown, one stage after the other)</span></p>'
         f'<ol class="steps">{"".join(bars)}</ol>'
     )
 

@@ -25,7 +25,8 @@ def status(project: Project, as_json: bool) -> int:
         project = replace(project, ledger=ledger)
         head = project.git.head()
         subject = commit_of(ledger, head).subject
-        verdicts = _verdicts(project, head)
+        past = ledger.past(head)
+        verdicts = _verdicts(project, past)
         found = places(project, head)
     if as_json:
         stages = [
@@ -41,16 +42,20 @@ def status(project: Project, as_json: bool) -> int:
         lines = [paint(line(title(project.config.name, head, subject)), "bold")]
         for name, event in verdicts.items():
             lines.append(_verdict(project.config, name, event))
+        for gone in [event for event in past if event.event == "revoked"][-1:]:
+            said = f"{gone.version} was revoked by {who(gone.by)}, {ago(gone.at)}"
+            lines.append("  " + paint(line(said), "red"))
         show("\n".join([*lines, *(text for place in found for text in _place(place))]))
     return 0 if all(place.good for place in found) else 1
 
 
-def _verdicts(project: Project, head: str) -> dict[str, Event | None]:
-    past = project.ledger.past(head)
+def _verdicts(project: Project, past: list[Event]) -> dict[str, Event | None]:
     built = [event.sha256 for event in past if event.event == "built"]
     found: dict[str, Event | None] = {}
     for stage in project.config.stages.values():
         here = [e for e in past if e.event in ("passed", "failed") and e.stage == stage.name]
+        # Who deploys by hand makes it live, and has it judged by nobody.
+        here = here or [e for e in past if e.event == "deployed" and e.stage == stage.name]
         if built and stage.artifact:
             here = [event for event in here if event.sha256 == built[-1]]
         found[stage.name] = here[-1] if here else None
@@ -60,6 +65,8 @@ def _verdicts(project: Project, head: str) -> dict[str, Event | None]:
 def _verdict(config: Config, name: str, event: Event | None) -> str:
     if event is None:
         return f"  {name:<{WIDTH}} " + paint("not yet", "faint")
+    if event.event == "deployed":
+        return f"  {name:<{WIDTH}} deployed by hand, {ago(event.at)}"
     budget, seconds = config.stages[name].budget, event.seconds or 0
     red = event.event == "failed"
     over = "over budget  " if seconds > budget else ""
@@ -95,7 +102,8 @@ def _place(place: Place) -> list[str]:
             place.next.waits
             or f"waits for you: python -m delivery deploy {place.name} {place.next.version}"
         )
-        lines.append(f"  next: {line(place.next.version)}: {line(waits)}")
+        named = "" if waits.startswith(place.next.version) else f"{line(place.next.version)}: "
+        lines.append(f"  next: {named}{line(waits)}")
     return lines
 
 

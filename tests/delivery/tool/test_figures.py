@@ -159,3 +159,12 @@ def test_of_a_library_it_counts_when_it_was_published() -> None:
         "published",
     )
     assert list(map(minutes, found)) == [(0, 7, False, None)]
+
+
+def test_a_young_project_is_measured_since_its_first_change() -> None:
+    until = START + timedelta(days=91)
+    change = Change("a", until - timedelta(days=14), until - timedelta(days=1))
+    assert figures([change], START, until).weekly == 0.5
+    today = Change("b", until - timedelta(hours=2), until - timedelta(hours=1))
+    assert figures([today], START, until).weekly == 1
+    assert figures([Change("c", START, START), change], START, until).weekly == 2 / 13

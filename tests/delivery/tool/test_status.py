@@ -40,6 +40,16 @@ def test_each_environment_has_the_verdict_on_what_is_live(story: Story) -> None:
     assert "\n  FAILED after 3.0 s, just now\n" in story.toy.delivery("status").stdout
 
 
+def test_what_was_deployed_by_hand_is_told_as_that(story: Story) -> None:
+    story.commit()
+    story.deploy("acceptance")
+    lines = story.toy.delivery("status").stdout.splitlines()
+    assert "  acceptance   deployed by hand, just now" in lines
+    assert "  production   not yet" in lines
+    story.tell("passed", "acceptance", seconds=2.0)
+    assert "  acceptance   passed " in story.toy.delivery("status").stdout
+
+
 def test_what_is_next_and_what_it_waits_for(people: People) -> None:
     story = people.story
     accepted = story.version
