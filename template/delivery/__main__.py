@@ -79,6 +79,8 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
             return decisions.why(project, args.artifact, args.environment, args.json)
         case "sync":
             project.ledger.sync()
+            if not project.config.remote:
+                print("nothing else has this ledger: [ledger] in delivery.toml names no remote")
         case "verify" if args.hosts:
             return 0 if drift.verify(project, args.json) else 1
         case "verify":

@@ -37,8 +37,9 @@ def parser() -> argparse.ArgumentParser:
     dora.add_argument("--days", type=int, default=DAYS, help="how far back; default: %(default)s")
     wall = sub.add_parser("board", help="versions by stages: here, as a page, or on a wall screen")
     wall.add_argument("-n", type=int, default=ROWS, metavar="COUNT", dest="limit")
-    wall.add_argument("--html", type=Path, metavar="FILE", help="write it as one page")
-    wall.add_argument(
+    either = wall.add_mutually_exclusive_group()
+    either.add_argument("--html", type=Path, metavar="FILE", help="write it as one page")
+    either.add_argument(
         "--serve",
         type=int,
         nargs="?",

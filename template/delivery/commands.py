@@ -90,6 +90,8 @@ def lock(project: Project, options: list[str], cool_off: float | None) -> None:
     """
     config = project.config
     days = config.cool_off if cool_off is None else cool_off
+    if days < 0:
+        raise UsageError("--cool-off takes how many days old a release has to be, 0 or more")
     told = locks.renew(config.root, tools.uv(config.root), config.python, options, days)
     for name, changes in told.items():
         print(f"{name}: {len(changes) or 'no'} change{'' if len(changes) == 1 else 's'}")
@@ -123,13 +125,14 @@ def install(project: Project, folder: Path) -> None:
 
     Raises:
         UsageError: the folder holds something else.
-        Refused: the index has other bytes than were built.
+        Refused: the artifact was revoked, or the index has other bytes than were built.
         DeliveryError: there is no artifact, it cannot be installed, or what was installed is not
             what its SBOM names.
     """
     made = project.artifact()
     if made is None:
         raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
+    _refuse_revoked(project, made)
     if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
         raise UsageError(f"{folder} is no virtual environment: name a folder that is not there yet")
     file = project.config.index.fetch(project.config.name, made)
@@ -166,8 +169,7 @@ def fetch(project: Project, folder: Path, name: str | None) -> wheel.Artifact:
     made = project.named(name) if name else project.artifact()
     if made is None:
         raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
-    for gone in project.ledger.events(event=("revoked",), about=made.sha256):
-        raise Refused(f"{made.version} was revoked by {gate.said_by(gone)}: commit a fix")
+    _refuse_revoked(project, made)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty: name a folder that is, or is not there yet")
     config, lock = project.config, wheel.lock(project.git, made)
@@ -187,6 +189,11 @@ def fetch(project: Project, folder: Path, name: str | None) -> wheel.Artifact:
     except OSError as error:
         raise DeliveryError(f"{folder} cannot be written: {error}") from None
     return made
+
+
+def _refuse_revoked(project: Project, made: wheel.Artifact) -> None:
+    for gone in project.ledger.events(event=("revoked",), about=made.sha256):
+        raise Refused(f"{made.version} was revoked by {gate.said_by(gone)}: commit a fix")
 
 
 def inspect(project: Project) -> None:
@@ -239,7 +246,7 @@ def ci(config: Config, write: bool) -> int:
         from .ci import files  # comes with the first CI system
     except ModuleNotFoundError:
         raise UsageError(
-            "no CI system was chosen: uvx copier update --data 'ci=[github]'"
+            "no CI system was chosen: uvx copier update --defaults --data 'ci=[github]'"
         ) from None
     if write:
         print(
@@ -269,7 +276,8 @@ def buildbot(project: Project, start: bool, admit: str | None) -> None:
         from .ci import buildbot as bot
     except ImportError:
         raise UsageError(
-            "Buildbot was not chosen: uvx copier update --data 'ci=[buildbot]'"
+            "Buildbot was not chosen: uvx copier update --defaults --data 'ci=[buildbot]', with the"
+            " CI systems that are to stay in that list, like [github, buildbot]"
         ) from None
     if admit:
         home = project.config.root / bot.HOME

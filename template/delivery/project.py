@@ -41,6 +41,10 @@ class Project:
             UsageError: there is none, or its configuration is wrong.
         """
         git = Git.find(start)
+        if (start / "delivery.toml").exists() and not (git.root / "delivery.toml").exists():
+            raise UsageError(
+                f"{start} is only a part of the repository {git.root}: a project has one of its own"
+            )
         config = load(git.root)
         return cls(config, git, Ledger(git, config.remote, config.push, config.tested))
 
@@ -76,11 +80,14 @@ class Project:
             for event in exactly or (event for event in built if _begins(event, name))
         }
         if len(known) != 1:
-            found = sorted(artifact.version for artifact in known.values()) or ["none"]
+            found = sorted(artifact.version for artifact in known.values())
+            if not found:
+                raise UsageError(
+                    f"no artifact that was built is called {name!r}: python -m delivery board"
+                )
             more = f" and {len(found) - 5} more" if len(found) > 5 else ""
             raise UsageError(
-                f"{name!r} has to name one artifact that was built;"
-                f" it names: {', '.join(found[:5])}{more}"
+                f"{name!r} is the beginning of more than one: {', '.join(found[:5])}{more}"
             )
         return next(iter(known.values()))
 

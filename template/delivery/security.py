@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import DeliveryError
+from .errors import DeliveryError, UsageError
 from .git import Git
 
 LOCK = Path("requirements", "prod.txt")
@@ -57,10 +57,14 @@ def secrets(git: Git) -> None:
 
 def _digests(root: Path, names: list[str]) -> dict[str, str]:
     """Return a digest of all that a look at a file depends on, by its name."""
-    from importlib.metadata import version  # slow to load, and only this stage needs it
+    # slow to load, and only this stage needs it
+    from importlib.metadata import PackageNotFoundError, version
 
     found = {}
-    about = version("detect-secrets").encode()
+    try:
+        about = version("detect-secrets").encode()
+    except PackageNotFoundError:
+        raise UsageError("detect-secrets is not here: python -m delivery run security") from None
     with suppress(FileNotFoundError):
         about += (root / BASELINE).read_bytes()
     for name in names:

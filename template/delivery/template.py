@@ -14,6 +14,7 @@ from pathlib import Path
 from . import config, tools
 from .errors import DeliveryError, Refused, UsageError
 from .git import Git
+from .view import count
 
 ANSWERS = ".copier-answers.yml"
 BRANCH = "template-update"
@@ -132,8 +133,8 @@ def take(git: Git) -> str:
     changed = update(git)
     renew = "python -m delivery lock, " if "pyproject.toml" in changed else ""
     return (
-        f"{len(changed)} files, no conflict; next: git diff, {renew}git add --all, git commit,"
-        " python -m delivery walk"
+        f"{count(len(changed), 'file')}, no conflict; next: git diff, {renew}git add --all,"
+        " git commit, python -m delivery walk"
     )
 
 
@@ -172,7 +173,7 @@ def propose(git: Git, remote: str) -> str:
             )
     title, conflict = "Update the template", None
     try:
-        said = f"{len(update(git))} files, no conflict"
+        said = f"{count(len(update(git)), 'file')}, no conflict"
     except DeliveryError as error:
         if not _changed(git):
             raise

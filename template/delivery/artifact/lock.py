@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ..errors import DeliveryError
+from ..errors import DeliveryError, UsageError
 from .sbom import pins
 from .wheel import LOCK
 
@@ -37,6 +38,7 @@ def renew(
         What changed in each file, a line each.
 
     Raises:
+        UsageError: a package to be renewed is in no lock.
         DeliveryError: uv finds no versions that fit, or no index; what it said stands above.
     """
     groups = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
@@ -55,6 +57,11 @@ def renew(
     compiles = [uv, "pip", "compile", "--quiet", "--universal", *PLAIN]
     compiles.append(f"--python-version={python[0]}.{python[1]}")
     before = {name: _read(root / name) for name in wanted}
+    known = {name for text in before.values() for name in _versions(text or "")}
+    for option in options:
+        name = re.sub("[-_.]+", "-", option.partition("--upgrade-package=")[2].lower())
+        if name and re.split("[^a-z0-9-]", name)[0] not in known:
+            raise UsageError(f"{name} is in no lock, so nothing of it can be renewed")
     (root / LOCK).parent.mkdir(exist_ok=True)
     try:
         for name, arguments in wanted.items():

@@ -82,6 +82,13 @@ class Case:
         return versions[-1] if versions else f"artifact {self.sha256[:12]}"
 
     @property
+    def way(self) -> str:
+        """How the commit goes on, for a person who may have another one before them."""
+        here = self.ledger.git.head() == self.commit
+        there = "" if here else f"git switch --detach {self.commit[:9]} && "
+        return f"{there}python -m delivery walk"
+
+    @property
     def insist(self) -> str:
         """The way past a gate, for one who knows better."""
         if not self.stage.environment:
@@ -120,7 +127,7 @@ def _needs(case: Case) -> str | None:
                 what = f"artifact {case.sha256[:12]} of {what}"
             return (
                 f"{case.stage.name} takes only what passed {stage.name}, and {what} {how}:"
-                f" python -m delivery run {stage.name}"
+                f" {case.way} --to {stage.name}"
             )
     return None
 
@@ -132,7 +139,7 @@ def _accepted(case: Case) -> str | None:
             how = "was deployed there again since" if there else "was never deployed there"
             return (
                 f"{case.name} passed {stage.name}, but {how}, and what is deployed last has to be"
-                f" what passed: python -m delivery run {stage.name}"
+                f" what passed: {case.way} --only {stage.name}"
             )
     return None
 

@@ -236,8 +236,8 @@ def test_a_key_that_is_gone_is_named(people: People) -> None:
         ("", ("approve", "V"), "nothing asks for an approval: set approval = true"),
         (ASKS, ("approve", "V", "--environment", "acceptance"), "an approval in acceptance: set"),
         (ASKS, ("approve", "V", "--environment", "moon"), "no stage deploys to 'moon'"),
-        (ASKS, ("approve", "9.9"), "it names: none"),
-        (ASKS, ("revoke", "9.9"), "it names: none"),
+        (ASKS, ("approve", "9.9"), "is called '9.9'"),
+        (ASKS, ("revoke", "9.9"), "is called '9.9'"),
     ],
 )
 def test_a_wrong_approval_is_explained(

@@ -66,7 +66,7 @@ def test_the_log_takes_short_names(past: Toy) -> None:
         (same,) = json.loads(past.delivery("log", name, "-n", "1", "--json").stdout)
         assert same["commit"] == event["commit"]
     done = past.delivery("log", "nothing-like-it")
-    assert done.returncode == 2 and "has to name one artifact" in done.stderr
+    assert done.returncode == 2 and "no artifact that was built is called" in done.stderr
 
 
 def test_metrics_come_with_their_definition(past: Toy) -> None:

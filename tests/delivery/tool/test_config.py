@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,11 +80,23 @@ def test_without_a_repository_it_says_what_to_do(toy: Toy) -> None:
     assert "not in a git repository: git init" in done.stderr
 
 
+def test_a_part_of_another_repository_is_no_project(toy: Toy) -> None:
+    part = toy.root / "part"
+    part.mkdir()
+    (toy.root / "delivery.toml").rename(part / "delivery.toml")
+    command = [sys.executable, "-m", "delivery", "status"]
+    env = {**os.environ, "PYTHONPATH": str(toy.root)}
+    done = subprocess.run(command, cwd=part, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"{part} is only a part of the repository {toy.root}" in done.stderr
+
+
 def test_without_a_commit_it_says_what_to_do(toy: Toy) -> None:
     toy.git("checkout", "--quiet", "--orphan", "empty")
-    done = toy.delivery("status")
-    assert done.returncode == 2
-    assert "there is no commit yet: git add -A && git commit" in done.stderr
+    for command in ("status", "walk"):
+        done = toy.delivery(command)
+        assert done.returncode == 2
+        assert "there is no commit yet: git add -A && git commit" in done.stderr
 
 
 def test_an_older_python_than_the_project_asks_for_is_refused(toy: Toy) -> None:
@@ -105,6 +119,11 @@ def test_an_older_python_than_the_project_asks_for_is_refused(toy: Toy) -> None:
         (("walk", "--jobs", "0"), "how many stages may run at a time, not 0"),
         (("performance",), "SERVICE_URL is not set"),
         (("verify", "--hosts"), "nothing is deployed"),
+        (("log", "-n", "0"), "-n takes how many events, 1 or more"),
+        (("log", "-n", "-3"), "-n takes how many events, 1 or more"),
+        (("metrics", "--days", "999999999999"), "--days takes a number of days, 1 to 36500"),
+        (("board", "--html", "x.html", "--serve"), "not allowed with argument --html"),
+        (("lock", "--cool-off", "-1"), "0 or more"),
         (("deploy", "moon", "--force"), "--force needs --reason"),
         (("exec", "moon"), "exec needs a command"),
         (("exec", "moon", "--", "true"), "no stage deploys to 'moon'"),

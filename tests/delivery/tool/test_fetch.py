@@ -81,13 +81,17 @@ def test_a_commit_without_an_artifact_is_told_what_to_run(published: Toy) -> Non
 
 
 def test_an_unknown_version_is_refused(published: Toy) -> None:
-    assert "'7.0' has to name one artifact that was built" in refused(published, 2, "7.0")
+    assert "no artifact that was built is called '7.0'" in refused(published, 2, "7.0")
 
 
 def test_a_revoked_one_is_refused(published: Toy) -> None:
     assert published.delivery("revoke", "1.0", "--reason", "it loses parcels").returncode == 0
     said = refused(published, 3, "1.0")
     assert "1.0 was revoked by Ada Lovelace" in said and "(it loses parcels)" in said
+    published.git("checkout", "--quiet", "1.0")
+    done = published.delivery("install", str(published.root.parent / "environment"))
+    assert done.returncode == 3 and "1.0 was revoked by Ada Lovelace" in done.stderr
+    assert "\n  1.0 was revoked by Ada Lovelace, " in published.delivery("status").stdout
 
 
 def test_other_bytes_in_the_index_are_refused(published: Toy) -> None:

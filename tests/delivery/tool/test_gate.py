@@ -194,7 +194,7 @@ def test_an_environment_may_be_named_by_its_beginning(story: Story) -> None:
 def test_why_without_an_environment_or_an_artifact_says_so(toy: Toy, story: Story) -> None:
     done = toy.delivery("why", "9.9")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "it names: none" in done.stderr
+    assert "no artifact that was built is called" in done.stderr
     assert toy.delivery("why", story.version, "moon").returncode == 2
 
 

@@ -130,6 +130,13 @@ def test_a_pin_that_fits_stays_until_it_is_upgraded(needy: Toy) -> None:
     assert locked(needy) == ["hello-delivery==1.1"] * 2
 
 
+def test_a_package_that_is_in_no_lock_is_not_renewed(needy: Toy) -> None:
+    assert needy.delivery("lock").returncode == 0
+    done = needy.delivery("lock", "--upgrade-package", "Hello_Deliver")
+    assert done.returncode == 2 and "hello-deliver is in no lock" in done.stderr
+    assert needy.delivery("lock", "--upgrade-package", "Hello_Delivery<9").returncode == 0
+
+
 def test_a_cool_off_in_the_settings_is_kept(needy: Toy) -> None:
     text = (needy.root / "delivery.toml").read_text()
     needy.write(
