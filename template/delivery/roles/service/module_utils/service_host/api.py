@@ -180,7 +180,7 @@ class Request:
                 return release.remove(host, str(self.version))
             if self.state == "undone":
                 return release.take_back(host, self.name, str(self.version))
-            return release.go_back(host, self.name, self.version)
+            return release.go_back(host, self.name, self.version, self.parameters["left"])
         worlds.packages(self.artifact.packages)
         if self.state == "staged":
             return release.stage(host, self.target(), self.artifact)
@@ -212,7 +212,8 @@ class Request:
         elif self.state == "absent":
             there.discard(str(self.version))
         elif self.state == "previous" and not self.gone_back(state):
-            target = release.way_back(self.layout, state, self.name, self.version)
+            left = self.parameters["left"]
+            target = release.way_back(self.layout, state, self.name, self.version, left)
             goal = target.version
             if target != state.live or not release.healthy(host, target):
                 diffs += processes(host, target, well=target != state.live)

@@ -46,10 +46,10 @@ def describe(
     write_json(layout.instance(target.instance), {**facts, "environment": environment}, 0o600)
 
 
-def go_back(host: Host, name: str, version: str | None) -> bool:
+def go_back(host: Host, name: str, version: str | None, left: str | None = None) -> bool:
     """Make the previous instance live again, or the last one of a version that was live before."""
     state = host.journal.state()
-    target = way_back(host.layout, state, name, version)
+    target = way_back(host.layout, state, name, version, left)
     if target == state.live and healthy(host, target):
         return False
     commit = (marker(host.layout, target) or {}).get("commit")
@@ -77,11 +77,18 @@ def withdraw(host: Host, target: Entry) -> None:
     host.journal.end(run)
 
 
-def way_back(layout: Layout, state: State, name: str, version: str | None) -> Entry:
-    """Return the instance that a rollback goes to, or say why there is none."""
+def way_back(
+    layout: Layout, state: State, name: str, version: str | None, left: str | None = None
+) -> Entry:
+    """Return the instance that a rollback goes to, or say why there is none.
+
+    Where what it leaves is live, it goes to the one before, which may be of the same version.
+    """
     if state.live is None:
         raise Refused(f"{layout.root} has no live release: there is nothing to go back from.")
     target = state.find(version) if version else state.previous
+    if left == state.live.version and state.previous and state.previous.version == version:
+        target = state.previous
     if target is None and version is None:
         raise Refused(
             f"{name} has nothing to go back to in {layout.root}: {state.live.version} is the first"
