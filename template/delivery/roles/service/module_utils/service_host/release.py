@@ -52,10 +52,15 @@ def go_back(host: Host, name: str, version: str | None, left: str | None = None)
     target = way_back(host.layout, state, name, version, left)
     if target == state.live and healthy(host, target):
         return False
+    revive(host, name, target)
+    return True
+
+
+def revive(host: Host, name: str, target: Entry) -> None:
+    """Make an instance live again."""
     commit = (marker(host.layout, target) or {}).get("commit")
     artifact = Artifact(name, target.version, target.sha256, commit, None, None)
     roll(Rollout(host, "rollback", target, artifact, host.layout.live()))
-    return True
 
 
 def take_back(host: Host, name: str, version: str) -> bool:
@@ -63,10 +68,12 @@ def take_back(host: Host, name: str, version: str) -> bool:
     state = host.journal.state()
     if state.live is None or state.live.version != version or state.last != "deploy":
         return False
-    if state.previous is None:
+    if len(state.stack) == 1:
         withdraw(host, state.live)
-        return True
-    return go_back(host, name, None)
+    else:
+        # One step, and not to the release before: other units may be all that it brought.
+        revive(host, name, whole(host.layout, state.stack[-2], name))
+    return True
 
 
 def withdraw(host: Host, target: Entry) -> None:
@@ -100,6 +107,11 @@ def way_back(
             f"{name} {version} is none of the releases that were live in {layout.root}"
             f" ({', '.join(known)}): name one of these, or deploy {version}."
         )
+    return whole(layout, target, name)
+
+
+def whole(layout: Layout, target: Entry, name: str) -> Entry:
+    """Return an instance that was live before, or say that it is gone."""
     if not marker(layout, target) or not layout.instance(target.instance).exists():
         raise Refused(
             f"{name} {target.version}, which was live before, is no longer installed in"
@@ -147,7 +159,8 @@ def remove(host: Host, version: str) -> bool:
 
 def prunable(host: Host, state: State) -> list[str]:
     """Return the installed versions that may go: never the live or the previous one."""
-    kept = {entry.version for entry in state.stack[-2:]} | set(state.versions[-host.keep :])
+    kept = {entry.version for entry in (state.live, state.previous) if entry}
+    kept |= set(state.versions[-host.keep :])
     return [v for v in state.versions if v not in kept and host.layout.release(v).exists()]
 
 
