@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -42,12 +42,14 @@ class State:
     """What the journal says: who was live in turn, what is open, all versions by last success.
 
     ``last`` is what brought the live one there: a deploy, a rollback, or a withdrawal.
+    ``known`` has the version of every instance that ever began.
     """
 
     stack: tuple[Entry, ...] = ()
     begun: Begun | None = None
     versions: tuple[str, ...] = ()
     last: str = ""
+    known: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def live(self) -> Entry | None:
@@ -91,6 +93,7 @@ def replay(lines: Iterable[str]) -> State:
     stack: tuple[Entry, ...] = ()
     begun: Begun | None = None
     versions: dict[str, None] = {}
+    known: dict[str, str] = {}
     last = ""
     for line in lines:
         try:
@@ -99,6 +102,7 @@ def replay(lines: Iterable[str]) -> State:
                 names = fact["instance"], fact["version"], fact["sha256"]
                 target = Entry(*names, fact.get("settings", fact["instance"]))
                 begun = Begun(fact["run"], fact["action"], target, fact["before"])
+                known[target.instance] = target.version
                 if target.version not in versions:
                     versions = {target.version: None, **versions}
             elif fact["event"] == "end" and begun and fact["run"] == begun.run:
@@ -110,7 +114,7 @@ def replay(lines: Iterable[str]) -> State:
                 begun = None
         except (ValueError, KeyError, TypeError):
             continue
-    return State(stack, begun, tuple(versions), last)
+    return State(stack, begun, tuple(versions), last, known)
 
 
 class Journal:

@@ -165,16 +165,18 @@ def prunable(host: Host, state: State) -> list[str]:
 
 
 def prune(host: Host) -> list[str]:
-    """Take away the releases that are too many, with their instances and logs."""
+    """Take away the releases that are too many, their logs, and secrets that nothing needs."""
     layout, state = host.layout, host.journal.state()
     old = prunable(host, state)
     for version in old:
         discard(layout.release(version), COMPLETE)
-    for path in layout.instances.glob("*.json"):
-        description = read_json(path) or {}
-        in_use = {entry.instance for entry in state.stack[-2:]}
-        if description.get("version") in old and path.stem not in in_use:
-            for log in layout.log.glob(f"{path.stem}.log*"):
-                log.unlink(missing_ok=True)
+    there = {*complete(layout), state.live and state.live.version}
+    needed = {layout.live(), *(e.instance for e in state.stack if e.version in there)}
+    # A draft of one, which a run that was killed has left, holds secrets as well.
+    for path in layout.instances.iterdir():
+        if path.stem not in needed:
+            path.unlink()
+    for path in layout.log.glob("*.log*"):
+        if state.known.get(path.name.partition(".")[0]) not in (None, *there):
             path.unlink()
     return old
