@@ -65,6 +65,11 @@ class Request:
         self.attempt = Attempt(parameters["attempt"], parameters["over"])
         self.artifact: Artifact | None = None
         if self.state in ("live", "staged"):
+            if parameters["keep"] < 1:
+                raise Refused(
+                    f"service_keep is {parameters['keep']}: give it 1 or more; the live release"
+                    " and the one before always stay."
+                )
             wheel, requirements = (
                 Path(path) if path else None
                 for path in (parameters["wheel"], parameters["requirements"])
