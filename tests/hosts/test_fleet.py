@@ -40,6 +40,19 @@ def test_a_rollback_goes_back_everywhere(fleet: Fleet) -> None:
     assert again.returncode == 0, again.stderr
 
 
+def test_a_rollback_of_settings_goes_back_everywhere(fleet: Fleet) -> None:
+    service = fleet.service
+    fleet.inventory(service_environment={"TINY_WORD": "bad"})
+    done = fleet.delivery("deploy", "production", "10.1", "--force", "--reason", "settings")
+    assert done.returncode == 0, done.stderr
+    assert [service.get(host, "/")["word"] for host in service.hosts] == ["bad"] * 3
+    done = fleet.delivery("rollback", "production", "--reason", "settings are wrong")
+    fleet.inventory()
+    assert done.returncode == 0, done.stderr
+    assert [service.get(host, "/")["word"] for host in service.hosts] == [""] * 3
+    assert service.live() == ["10.1"] * 3
+
+
 def test_an_attempt_killed_in_its_bake_goes_back_when_the_next_one_fails(fleet: Fleet) -> None:
     service, before = fleet.service, fleet.service.live()
     told = {"service_batches": [1, "100%"], "service_bake_seconds": 60}

@@ -285,6 +285,23 @@ def test_an_edited_file_is_put_right_and_costs_no_request(
     assert count["failed"] == 0, count
 
 
+def test_a_changed_unit_is_no_release_to_go_back_to(one: Service) -> None:
+    host = one.hosts[0]
+    one.deploy(one.wheel("5.1"))
+    one.deploy(one.wheel("5.2"))
+    (before,) = instances(host)
+    run = one.deploy(one.wheel("5.2"), service_drain_seconds=31, service_keep=1)["h1"]
+    assert run.ok and run.host["advanced"] and instances(host) != [before], run.output
+    assert (run.host["previous"], run.host["earlier"][0]) == ("5.1", "5.1")
+    asked = {"state": "undone", "version": "5.2", "by": "ada", "check": False}
+    told = json.loads(host.sh(f"{ROOT}/rollback --json '{json.dumps(asked)}'"))
+    # An attempt takes back what it has brought, and no more.
+    assert told["advanced"] and instances(host) == [before], told
+    one.deploy(one.wheel("5.2"), service_drain_seconds=31)
+    run = one.rollback()["h1"]
+    assert run.ok and one.live() == ["5.1"], run.output
+
+
 def test_a_unit_that_systemd_knows_otherwise_is_read_again(one: Service) -> None:
     host, what = one.hosts[0], one.wheel("5.0")
     one.deploy(what)

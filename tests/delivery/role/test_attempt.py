@@ -140,3 +140,37 @@ def test_a_host_without_the_release_of_the_others_refuses_for_all(pair: tuple[Si
     assert run.code
     assert "1.0, which the others would go back to, was never live here" in run.output
     assert [site.live() for site in pair] == ["1.2", "1.3"]
+
+
+def words(pair: tuple[Site, Site]) -> list[str]:
+    """Return the setting that each host serves with."""
+    return [site.get("/")["word"] for site in pair]
+
+
+def test_other_settings_of_the_same_release_go_back_everywhere(pair: tuple[Site, Site]) -> None:
+    def stand_with(*settings: str) -> None:
+        for site in pair:
+            for word in settings:
+                told = {"environment": json.dumps({"TINY_WORD": word})}
+                assert site.told("live", site.wheel("1.0"), **told)["version"] == "1.0"
+
+    first, second = pair
+    # By its ledger the tool knows what it leaves; who calls the playbook alone does not say it.
+    for number, left in enumerate(({"service_left": "1.0"}, {})):
+        stand_with("good", f"bad {number}")
+        # Where it is, is where it was asked to go.
+        assert first.rollback(service_version="1.0").code == 0
+        assert words(pair) == [f"bad {number}"] * 2
+        # The one that has to be sent the module goes as far as the other.
+        (second.root / "rollback").unlink()
+        run = first.rollback(**left)
+        assert run.code == 0 and run.host["changed"], run.output
+        assert words(pair) == ["good"] * 2
+    stand_with("other")
+    for site in pair:
+        assert site.told("live", site.wheel("1.1"))["version"] == "1.1"
+    # Who went back by hand goes no further than the others, though there is more of that version.
+    assert second.told("previous")["version"] == "1.0"
+    run = first.rollback(service_left="1.1")
+    assert run.code == 0, run.output
+    assert words(pair) == ["other"] * 2

@@ -54,6 +54,21 @@ def test_journal_tells_who_was_live(
     assert "".join(state.versions) == versions
 
 
+@pytest.mark.parametrize(
+    ("live", "earlier"), [("ab", "a"), ("aab", "aa"), ("abb", "a"), ("aba", "b"), ("aa", ""), ("", "")]
+)
+def test_other_units_alone_make_no_release_before(
+    tmp_path: Path, live: str, earlier: str
+) -> None:
+    diary = journal.Journal(tmp_path / "journal.jsonl", "ada")
+    for number, settings in enumerate(live):
+        diary.end(diary.begin("deploy", Entry(f"i{number}", "1", "s", settings), None))
+    state = diary.state()
+    assert len(state.stack) == len(live)
+    assert "".join(entry.settings for entry in state.earlier) == earlier
+    assert state.previous == (state.earlier[0] if earlier else None)
+
+
 def test_journal_tells_what_is_open() -> None:
     begun = journal.replay(lines(("deploy", "1", "ok"), ("deploy", "2", ""))).begun
     assert begun

@@ -279,3 +279,9 @@ def test_clock_that_was_a_year_off_changes_no_order(live: Site, days: int) -> No
     assert not live.told("live", live.wheel("1.1"))["changed"]
     assert live.told("live", live.wheel("1.2"))["previous"] == "1.1"
     assert [live.told("previous")["version"] for _ in range(2)] == ["1.1", "1.0"]
+
+
+def test_release_that_says_not_what_it_is_is_installed_again(live: Site) -> None:
+    (live.root / "releases/1.0/release.json").write_text("{}")
+    told = live.told("live", live.wheel("1.0"))
+    assert told["changed"] and live.get()["sha256"] == live.wheel("1.0").sha256, told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import shutil
 import subprocess
 import zipfile
@@ -106,6 +107,49 @@ def test_prune_keeps_five_and_the_live_and_the_previous(live: Site) -> None:
     assert sorted(told["pruned"]) == ["1.1", "1.4", "1.5"]
     assert live.installed() == {"1.6", "1.7"}
     assert len(list((live.root / "instances").iterdir())) == 2
+
+
+def test_to_keep_nothing_is_refused_but_never_keeps_from_going_back(three: Site) -> None:
+    assert "service_keep is 0: give it 1" in three.told("live", three.wheel("1.3"), keep=0)["reason"]
+    assert (three.live(), three.installed()) == ("1.2", {"1.0", "1.1", "1.2"})
+    assert three.told("previous", keep=0)["version"] == "1.1"
+
+
+def secrets(site: Site) -> set[str]:
+    """Return the secrets that are on the host."""
+    paths = [*(site.root / "instances").iterdir()]
+    return {word for path in paths for word in re.findall(r"correct-horse-\w+", path.read_text())}
+
+
+def secret(word: str) -> dict[str, str]:
+    """Return what gives a secret to the service."""
+    return {"environment": json.dumps({"TINY_SECRET": f"correct-horse-{word}"})}
+
+
+def test_a_secret_goes_when_nothing_can_go_back_to_it(live: Site) -> None:
+    # As a run leaves it that is killed before it has begun.
+    (live.root / "instances/.0123456789ab.json.new").write_text("correct-horse-draft")
+    (live.root / "instances/0123456789ab.json").write_text('{"TINY": "correct-horse-killed"}')
+    for number in range(3):
+        told = live.told("live", live.wheel("1.0"), **secret(f"a{number}"))
+        assert told["changed"]
+    assert secrets(live) == {"correct-horse-a0", "correct-horse-a1", "correct-horse-a2"}
+    log = live.root / f"log/{live.journal()[-2]['instance']}.log"
+    assert live.told("previous")["changed"]
+    assert secrets(live) == {"correct-horse-a0", "correct-horse-a1"}
+    # What it wrote tells why one went back from it.
+    assert log.exists()
+    live.told("live", live.wheel("1.1"), **secret("b"))
+    shutil.rmtree(live.root / "releases/1.0")
+    live.told("live", live.wheel("1.2"), **secret("c"))
+    assert not log.exists()
+    assert secrets(live) == {"correct-horse-b", "correct-horse-c"}
+    assert live.told("absent", version="1.1")["changed"]
+    assert secrets(live) == {"correct-horse-c"}
+    # The live one may have to start again, though its files are gone.
+    shutil.rmtree(live.root / "releases/1.2")
+    live.told("staged", live.wheel("1.3"))
+    assert secrets(live) == {"correct-horse-c"}
 
 
 def test_absent_takes_one_away_but_never_the_live_one(three: Site) -> None:

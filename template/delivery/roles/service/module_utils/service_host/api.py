@@ -65,6 +65,11 @@ class Request:
         self.attempt = Attempt(parameters["attempt"], parameters["over"])
         self.artifact: Artifact | None = None
         if self.state in ("live", "staged"):
+            if parameters["keep"] < 1:
+                raise Refused(
+                    f"service_keep is {parameters['keep']}: give it 1 or more; the live release"
+                    " and the one before always stay."
+                )
             wheel, requirements = (
                 Path(path) if path else None
                 for path in (parameters["wheel"], parameters["requirements"])
@@ -131,7 +136,7 @@ class Request:
             self.layout.root.mkdir(parents=True, exist_ok=True)
             with held(self.layout.lock, self.parameters["by"], None):
                 self.foundation.vanish()
-        return {"changed": there, "after": drawn((), set())}
+        return {"changed": there, "after": drawn(State(), set())}
 
     def check(self) -> None:
         """Refuse what cannot work on this host, before anything is touched."""
@@ -180,7 +185,7 @@ class Request:
                 return release.remove(host, str(self.version))
             if self.state == "undone":
                 return release.take_back(host, self.name, str(self.version))
-            return release.go_back(host, self.name, self.version)
+            return release.go_back(host, self.name, self.version, self.parameters["left"])
         worlds.packages(self.artifact.packages)
         if self.state == "staged":
             return release.stage(host, self.target(), self.artifact)
@@ -190,9 +195,8 @@ class Request:
         """Return the instance that is asked for."""
         assert self.artifact is not None
         version, sha256 = self.artifact.version, self.artifact.sha256
-        return Entry(
-            instance_id(sha256, self.environment, self.foundation.runtime), version, sha256
-        )
+        instance = instance_id(sha256, self.environment, self.foundation.runtime)
+        return Entry(instance, version, sha256, instance_id(sha256, self.environment))
 
     def foretell(self, state: State) -> Result:
         """Say what would change."""
@@ -212,13 +216,14 @@ class Request:
         elif self.state == "absent":
             there.discard(str(self.version))
         elif self.state == "previous" and not self.gone_back(state):
-            target = release.way_back(self.layout, state, self.name, self.version)
+            left = self.parameters["left"]
+            target = release.way_back(self.layout, state, self.name, self.version, left)
             goal = target.version
             if target != state.live or not release.healthy(host, target):
                 diffs += processes(host, target, well=target != state.live)
                 after = state.after("rollback", target)
         there -= {*release.prunable(host, after)}
-        before, then = self.picture(), drawn(after.stack, there)
+        before, then = self.picture(), drawn(after, there)
         missing = self.foundation.missing()
         missing += byhand.missing(self.layout.root, self.parameters)
         live = after.live.instance if after.live else None
@@ -242,7 +247,7 @@ class Request:
         state = self.journal.state()
         marker = release.marker(self.layout, state.live) or {}
         there = release.complete(self.layout)
-        earlier = (e.version for e in reversed(state.stack[:-1]) if e.version in there)
+        earlier = (e.version for e in state.earlier if e.version in there)
         return {
             "url": self.parameters["url"],
             "version": state.live.version if state.live else None,
@@ -258,7 +263,7 @@ class Request:
 
     def picture(self) -> str:
         """Draw what is live and what is installed now."""
-        return drawn(self.journal.state().stack, set(release.complete(self.layout)))
+        return drawn(self.journal.state(), set(release.complete(self.layout)))
 
 
 def processes(host: Host, target: Entry, well: bool) -> list[dict[str, str]]:
@@ -274,11 +279,10 @@ def processes(host: Host, target: Entry, well: bool) -> list[dict[str, str]]:
     return [{"before_header": "processes", "before": before, "after": after}] * (before != after)
 
 
-def drawn(stack: tuple[Entry, ...], there: set[str]) -> str:
+def drawn(state: State, there: set[str]) -> str:
     """Draw what is live and what is installed, for a diff."""
-    live, previous = ([*reversed(stack), None, None])[:2]
     lines = [
         f"{what}: {f'{entry.version} ({entry.instance})' if entry else 'nothing'}"
-        for what, entry in (("live", live), ("previous", previous))
+        for what, entry in (("live", state.live), ("previous", state.previous))
     ]
     return "\n".join([*lines, "installed:", *(f"- {v}" for v in sorted(there))]) + "\n"

@@ -53,7 +53,7 @@ def checked_digest(artifact: Artifact) -> Path:
 def installed(layout: Layout, artifact: Artifact) -> bool:
     """Tell whether the release is complete; refuse another artifact of the same version."""
     marker = read_json(layout.complete(artifact.version))
-    if marker is None:
+    if not marker or "sha256" not in marker:
         return False
     if marker["sha256"] != artifact.sha256:
         raise Refused(

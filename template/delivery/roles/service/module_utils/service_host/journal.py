@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,15 @@ from .files import sync
 
 @dataclass(frozen=True)
 class Entry:
-    """One instance of one artifact."""
+    """One instance of one artifact.
+
+    ``settings`` is what a rollback can bring back: other units may run the same of them.
+    """
 
     instance: str
     version: str
     sha256: str
+    settings: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,14 @@ class State:
     """What the journal says: who was live in turn, what is open, all versions by last success.
 
     ``last`` is what brought the live one there: a deploy, a rollback, or a withdrawal.
+    ``known`` has the version of every instance that ever began.
     """
 
     stack: tuple[Entry, ...] = ()
     begun: Begun | None = None
     versions: tuple[str, ...] = ()
     last: str = ""
+    known: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def live(self) -> Entry | None:
@@ -51,9 +57,15 @@ class State:
         return self.stack[-1] if self.stack else None
 
     @property
+    def earlier(self) -> tuple[Entry, ...]:
+        """Who was live before with another artifact or environment, the last one first."""
+        settings = self.live.settings if self.live else ""
+        return tuple(entry for entry in reversed(self.stack) if entry.settings != settings)
+
+    @property
     def previous(self) -> Entry | None:
         """The instance that a rollback goes to."""
-        return self.stack[-2] if len(self.stack) > 1 else None
+        return next(iter(self.earlier), None)
 
     def after(self, action: str, target: Entry) -> State:
         """Return what the journal would say after an action that goes well."""
@@ -81,13 +93,16 @@ def replay(lines: Iterable[str]) -> State:
     stack: tuple[Entry, ...] = ()
     begun: Begun | None = None
     versions: dict[str, None] = {}
+    known: dict[str, str] = {}
     last = ""
     for line in lines:
         try:
             fact = json.loads(line)
             if fact["event"] == "begin":
-                target = Entry(fact["instance"], fact["version"], fact["sha256"])
+                names = fact["instance"], fact["version"], fact["sha256"]
+                target = Entry(*names, fact.get("settings", fact["instance"]))
                 begun = Begun(fact["run"], fact["action"], target, fact["before"])
+                known[target.instance] = target.version
                 if target.version not in versions:
                     versions = {target.version: None, **versions}
             elif fact["event"] == "end" and begun and fact["run"] == begun.run:
@@ -99,7 +114,7 @@ def replay(lines: Iterable[str]) -> State:
                 begun = None
         except (ValueError, KeyError, TypeError):
             continue
-    return State(stack, begun, tuple(versions), last)
+    return State(stack, begun, tuple(versions), last, known)
 
 
 class Journal:

@@ -46,16 +46,21 @@ def describe(
     write_json(layout.instance(target.instance), {**facts, "environment": environment}, 0o600)
 
 
-def go_back(host: Host, name: str, version: str | None) -> bool:
+def go_back(host: Host, name: str, version: str | None, left: str | None = None) -> bool:
     """Make the previous instance live again, or the last one of a version that was live before."""
     state = host.journal.state()
-    target = way_back(host.layout, state, name, version)
+    target = way_back(host.layout, state, name, version, left)
     if target == state.live and healthy(host, target):
         return False
+    revive(host, name, target)
+    return True
+
+
+def revive(host: Host, name: str, target: Entry) -> None:
+    """Make an instance live again."""
     commit = (marker(host.layout, target) or {}).get("commit")
     artifact = Artifact(name, target.version, target.sha256, commit, None, None)
     roll(Rollout(host, "rollback", target, artifact, host.layout.live()))
-    return True
 
 
 def take_back(host: Host, name: str, version: str) -> bool:
@@ -63,10 +68,12 @@ def take_back(host: Host, name: str, version: str) -> bool:
     state = host.journal.state()
     if state.live is None or state.live.version != version or state.last != "deploy":
         return False
-    if state.previous is None:
+    if len(state.stack) == 1:
         withdraw(host, state.live)
-        return True
-    return go_back(host, name, None)
+    else:
+        # One step, and not to the release before: other units may be all that it brought.
+        revive(host, name, whole(host.layout, state.stack[-2], name))
+    return True
 
 
 def withdraw(host: Host, target: Entry) -> None:
@@ -77,11 +84,18 @@ def withdraw(host: Host, target: Entry) -> None:
     host.journal.end(run)
 
 
-def way_back(layout: Layout, state: State, name: str, version: str | None) -> Entry:
-    """Return the instance that a rollback goes to, or say why there is none."""
+def way_back(
+    layout: Layout, state: State, name: str, version: str | None, left: str | None = None
+) -> Entry:
+    """Return the instance that a rollback goes to, or say why there is none.
+
+    Where what it leaves is live, it goes to the one before, which may be of the same version.
+    """
     if state.live is None:
         raise Refused(f"{layout.root} has no live release: there is nothing to go back from.")
     target = state.find(version) if version else state.previous
+    if left == state.live.version and state.previous and state.previous.version == version:
+        target = state.previous
     if target is None and version is None:
         raise Refused(
             f"{name} has nothing to go back to in {layout.root}: {state.live.version} is the first"
@@ -93,6 +107,11 @@ def way_back(layout: Layout, state: State, name: str, version: str | None) -> En
             f"{name} {version} is none of the releases that were live in {layout.root}"
             f" ({', '.join(known)}): name one of these, or deploy {version}."
         )
+    return whole(layout, target, name)
+
+
+def whole(layout: Layout, target: Entry, name: str) -> Entry:
+    """Return an instance that was live before, or say that it is gone."""
     if not marker(layout, target) or not layout.instance(target.instance).exists():
         raise Refused(
             f"{name} {target.version}, which was live before, is no longer installed in"
@@ -140,21 +159,24 @@ def remove(host: Host, version: str) -> bool:
 
 def prunable(host: Host, state: State) -> list[str]:
     """Return the installed versions that may go: never the live or the previous one."""
-    kept = {entry.version for entry in state.stack[-2:]} | set(state.versions[-host.keep :])
+    kept = {entry.version for entry in (state.live, state.previous) if entry}
+    kept |= set(state.versions[-host.keep :])
     return [v for v in state.versions if v not in kept and host.layout.release(v).exists()]
 
 
 def prune(host: Host) -> list[str]:
-    """Take away the releases that are too many, with their instances and logs."""
+    """Take away the releases that are too many, their logs, and secrets that nothing needs."""
     layout, state = host.layout, host.journal.state()
     old = prunable(host, state)
     for version in old:
         discard(layout.release(version), COMPLETE)
-    for path in layout.instances.glob("*.json"):
-        description = read_json(path) or {}
-        in_use = {entry.instance for entry in state.stack[-2:]}
-        if description.get("version") in old and path.stem not in in_use:
-            for log in layout.log.glob(f"{path.stem}.log*"):
-                log.unlink(missing_ok=True)
+    there = {*complete(layout), state.live and state.live.version}
+    needed = {layout.live(), *(e.instance for e in state.stack if e.version in there)}
+    # A draft of one, which a run that was killed has left, holds secrets as well.
+    for path in layout.instances.iterdir():
+        if path.stem not in needed:
+            path.unlink()
+    for path in layout.log.glob("*.log*"):
+        if state.known.get(path.name.partition(".")[0]) not in (None, *there):
             path.unlink()
     return old
