@@ -78,6 +78,27 @@ def test_a_canary_as_good_as_the_others_goes_on(three: Service) -> None:
     assert [count["failed"] for count in counts] == [0, 0, 0]
 
 
+def test_a_canary_with_several_workers_goes_on(three: Service) -> None:
+    workers: dict[str, object] = {"service_environment": {"WEB_CONCURRENCY": 3}}
+    for version in ("2.61", "2.62"):
+        with contextlib.ExitStack() as loads:
+            for host in three.hosts:
+                loads.enter_context(three.load(host, "--clients=3"))
+            runs = three.deploy(three.wheel(version), service_bake_seconds=3, **workers)
+        assert runs["h2"].code == 0, runs["h2"].output
+        assert re.fullmatch(r"canary h2: 0 % of \d+ requests failed.*", runs["h2"].host["canary"])
+    assert three.live() == ["2.62"] * 3
+
+
+def test_a_canary_that_dies_while_it_is_watched_goes_back(three: Service) -> None:
+    before = three.live()
+    runs = three.deploy(three.wheel("2.65", "dies late"), service_bake_seconds=7)
+    assert runs["h2"].code != 0
+    said = r"canary h2: (its process died and was started again|/metrics gives no answer .*)"
+    assert re.fullmatch(said, runs["h2"].host["reason"]), runs["h2"].output
+    assert three.live() == before
+
+
 def test_without_traffic_nobody_is_judged_and_that_is_said(three: Service) -> None:
     runs = three.deploy(three.wheel("2.7"), service_bake_seconds=1)
     assert runs["h2"].code == 0, runs["h2"].output

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ sys.path.insert(0, str(DELIVERY / "plugins/filter"))
 
 from canary import batches, judged
 from service_host import requests
+from service_host.journal import Journal
 from service_host.layout import Layout
+from service_host.supervisor import Supervisor
 
 
 def host(count: int, failed: int = 0, slow: int = 0, instance: str = "old") -> dict[str, Any]:
@@ -35,7 +39,13 @@ def behind(told: Mapping[str, Any], unanswered: int = 0, slow: int = 0) -> dict[
 
 def watch(root: Path, seconds: float) -> dict[str, Any]:
     """Watch what is under a root, as is done where there is no systemd."""
-    return requests.watch(Layout(root), seconds, root / "run/admin.sock")
+    return requests.watch(Layout(root), seconds, root / "run/admin.sock", lambda: main(root))
+
+
+def main(root: Path) -> int:
+    """Return the process that supervisor keeps for the live release."""
+    live = Journal(root / "journal.jsonl", "").state().live
+    return Supervisor(Layout(root)).status(live.instance).pid if live else 0
 
 
 def verdict(canary: Mapping[str, Any] | None, *others: Mapping[str, Any] | None) -> dict[str, str]:
@@ -135,6 +145,13 @@ def test_a_front_counts_only_where_those_that_it_is_compared_with_do() -> None:
     assert "20 of them at its front" in verdict(canary, host(3))["bad"]
 
 
+def test_who_has_several_workers_is_timed_by_the_front_alone() -> None:
+    several = {**host(100), "buckets": {}}
+    canary = host(100, slow=20, instance="new")
+    assert verdict(canary, several)["bad"] == verdict(behind(canary), behind(several))["bad"] == ""
+    assert " at its front" in verdict(behind(canary, slow=20), behind(several))["bad"]
+
+
 def test_a_host_that_has_the_release_already_is_not_compared() -> None:
     told = verdict(host(100, 20, instance="new"), host(100, 20, instance="new"), host(100))
     assert "h4 on the old release: 0 %" in told["bad"]
@@ -206,7 +223,8 @@ def test_the_front_sees_what_got_no_answer(site: Site) -> None:
 
 
 def test_a_front_that_does_not_count_is_left_out(shared: Site, tmp_path: Path) -> None:
-    assert "front" not in requests.watch(Layout(shared.root), 0.0, tmp_path / "admin.sock")
+    told = requests.watch(Layout(shared.root), 0.0, tmp_path / "admin.sock", lambda: 1)
+    assert "front" not in told
 
 
 def test_a_front_that_was_started_anew_meanwhile_is_left_out(
@@ -217,13 +235,48 @@ def test_a_front_that_was_started_anew_meanwhile_is_left_out(
     assert "front" not in watch(shared.root, 0.0)
 
 
+@pytest.mark.parametrize("born, pids", [(1.0, (7, 8)), (1.0, (7, 0)), (9e9, (7, 7))])
 def test_a_release_that_died_meanwhile_is_a_problem(
+    shared: Site, monkeypatch: pytest.MonkeyPatch, born: float, pids: tuple[int, ...]
+) -> None:
+    samples = iter([requests.Sample(1.0, 9), requests.Sample(born, 9)])
+    monkeypatch.setattr(requests, "sample", lambda _: next(samples))
+    place, told = Layout(shared.root), iter(pids)
+    problem = {"problem": "its process died and was started again"}
+    assert requests.watch(place, 0.0, shared.root / "run/admin.sock", lambda: next(told)) == problem
+
+
+def test_a_release_that_dies_after_its_probes_is_a_problem(site: Site) -> None:
+    assert site.told("live", site.wheel("1.0", "dies late"))["version"] == "1.0"
+    # It may be up again by then, or not yet.
+    assert watch(site.root, 6.0)["problem"]
+
+
+def test_one_of_several_workers_that_answers_is_no_death(
     shared: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    samples = iter([requests.Sample(1.0, 9), requests.Sample(2.0, 1)])
+    samples = iter([requests.Sample(2.0, 9), requests.Sample(1.0, 90)] * 2)
     monkeypatch.setattr(requests, "sample", lambda _: next(samples))
+    outer = iter([requests.Sample(1.0, 9), requests.Sample(1.0, 69, 6, 3, Counter({"0.1": 54}))])
+    monkeypatch.setattr(requests, "sample_front", lambda _: next(outer, requests.Sample()))
     told = watch(shared.root, 0.0)
-    assert told == {"problem": "its process died and was started again"}
+    assert (told["requests"], told["failed"], told["front"]["failed"]) == (54, 3, 6)
+    told = watch(shared.root, 0.0)
+    assert told == {"unknown": "/metrics is of one worker of several, and its front does not count"}
+
+
+def test_a_release_with_several_workers_is_judged_by_its_front(site: Site) -> None:
+    environment = json.dumps({"WEB_CONCURRENCY": "3"})
+    what = site.wheel("1.0", "fails, or gives no answer")
+    assert site.told("live", what, environment=environment)["version"] == "1.0"
+    with load(site.url, clients=4, pause=0.01) as running:
+        running.wait_for(20)
+        # Whoever answers; it takes two of them to tell.
+        told = next(seen for seen in (watch(site.root, 1.0) for _ in range(20)) if not seen["buckets"])
+    assert told["requests"] + told["front"]["failed"] == told["front"]["requests"] > 0
+    assert 0 < told["failed"] == told["front"]["faulty"]
+    bad = verdict({**told, "instance": "new"})["bad"]
+    assert f"({told['front']['failed']} of them at its front: no answer from the release)" in bad
 
 
 def test_a_release_that_is_down_when_the_watch_begins_is_a_problem(tmp_path: Path) -> None:

@@ -84,6 +84,42 @@ def test_a_rollout_whose_place_was_taken_goes_no_further(pair: tuple[Site, Site]
     assert [site.live() for site in pair] == ["1.0", "1.0"]
 
 
+def begun(pair: tuple[Site, Site]) -> subprocess.Popen[str]:
+    """Begin a rollout, and return it when its second host is about to migrate for some seconds."""
+    first, second = pair
+    second.root.joinpath("data").mkdir(exist_ok=True)
+    first.hosts["localhost"]["service_migrate"] = False
+    first.hosts["second"]["service_migrate"] = True
+    what = first.wheel("1.1", migrate="__import__('time').sleep(5)")
+    told: dict[str, object] = {"service_attempt": "one", "service_claim_seconds": 2}
+    told |= {"service_bake_seconds": 0}
+    running = first.start("deploy.yml", **vars_of(what), **told)
+    wait(lambda: (second.root / "data/migrations").exists(), 120)
+    return running
+
+
+def test_a_rollout_whose_place_was_taken_in_its_last_batch_is_told(pair: tuple[Site, Site]) -> None:
+    first, place = pair[0], Layout(pair[0].root)
+    running = begun(pair)
+    # It has lapsed by then, so nobody has to insist.
+    wait(lambda: claim.standing(place) is None)
+    claim.take(place, Attempt("two"), "grace", "1.0", 600)
+    run = first.finish(running)
+    assert run.code, run.output
+    assert "are being rolled out to by grace with version 1.0, since 20" in run.output
+    assert [site.live() for site in pair] == ["1.0", "1.0"]
+    assert (claim.standing(place) or {})["attempt"] == "two"
+
+
+def test_a_claim_that_lapsed_and_that_nobody_took_is_renewed(pair: tuple[Site, Site]) -> None:
+    running = begun(pair)
+    wait(lambda: claim.standing(Layout(pair[0].root)) is None)
+    run = pair[0].finish(running)
+    assert run.code == 0, run.output
+    assert [site.live() for site in pair] == ["1.1", "1.1"]
+    assert not Layout(pair[0].root).claim.exists()
+
+
 def test_who_is_on_the_host_by_hand_is_not_turned_away(live: Site) -> None:
     assert live.told("live", live.wheel("1.1"))["version"] == "1.1"
     claim.take(Layout(live.root), Attempt("one"), "ada", "1.2", 600)

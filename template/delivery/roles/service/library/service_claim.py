@@ -43,7 +43,7 @@ def main() -> None:
     except (errors.Refused, OSError) as error:
         module.fail_json(msg=errors.sentence(error))
     # It is no part of what a host is to be like: a second run changes nothing.
-    module.exit_json(changed=False, **attempt.said)
+    module.exit_json(changed=False, root=told["root"], **attempt.said)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from . import byhand, release, worlds
-from .claim import Attempt
+from .claim import Attempt, standing
 from .errors import Busy, Refused, sentence
 from .foundation import Foundation
 from .install import Artifact, checked_digest, installed
@@ -143,7 +143,9 @@ class Request:
         self.foundation.check()
         if self.artifact is None and not self.layout.root.is_dir():
             raise Refused(f"There is no {self.name} in {self.layout.root}: deploy it first.")
-        self.attempt.admit(self.layout)
+        # Who lost its place takes back what it brought, but not from somebody who wants it there.
+        if self.state != "undone" or self.version == (standing(self.layout) or {}).get("version"):
+            self.attempt.admit(self.layout)
 
     def work(self) -> Result:
         """Do it, in one critical section."""

@@ -6,7 +6,7 @@ import http.client
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ PROXIES = ("reverse_proxy", "subroute")
 LINE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"')
 TIMEOUT = 5.0
+# The workers of one process are not born at once, and the kernel tells of a birth in whole seconds.
+BIRTH_SECONDS = 1.0
 
 
 class Unknown(Exception):
@@ -42,6 +44,8 @@ class Sample:
     born: float = 0.0
     requests: int = 0
     failed: int = 0
+    # Answered with 5xx, which at a front is not all that failed.
+    faulty: int = 0
     buckets: Counter[str] = field(default_factory=Counter)
 
 
@@ -65,7 +69,8 @@ def parse(text: str) -> Sample:
             continue
         if name == f"{METRIC}_count":
             sample.requests += int(value)
-            sample.failed += int(value) * labels.get("status", "").startswith("5")
+            sample.faulty += int(value) * labels.get("status", "").startswith("5")
+            sample.failed = sample.faulty
         elif name == f"{METRIC}_bucket":
             sample.buckets[labels.get("le", "")] += int(value)
     return sample
@@ -76,7 +81,7 @@ def parse_front(text: str) -> Sample:
 
     Returns:
         All requests that have ended; those that the release gave no answer to, whatever the front
-        gave instead; and how many answers of the release began within so many seconds.
+        gave instead; its answers with 5xx; and how many of them all began within so many seconds.
     """
     sample = Sample()
     for name, labels, value in lines(text):
@@ -88,6 +93,8 @@ def parse_front(text: str) -> Sample:
             sample.requests += int(value)
         elif name == f"{FRONT}_request_errors_total":
             sample.failed += int(value)
+        elif name == f"{FRONT}_response_duration_seconds_count":
+            sample.faulty += int(value) * labels.get("code", "").startswith("5")
         elif name == f"{FRONT}_response_duration_seconds_bucket":
             sample.buckets[labels.get("le", "")] += int(value)
     return sample
@@ -129,17 +136,21 @@ def between(first: Sample, last: Sample) -> dict[str, Any] | None:
     return {
         "requests": last.requests - first.requests,
         "failed": last.failed - first.failed,
+        "faulty": last.faulty - first.faulty,
         "buckets": buckets,
     }
 
 
-def watch(layout: Layout, seconds: float, front: Path) -> dict[str, Any]:
+def watch(layout: Layout, seconds: float, front: Path, pid: Callable[[], int]) -> dict[str, Any]:
     """Return what became of the requests of a while.
+
+    Each of several workers counts for itself, and any may answer: then the front's count is taken.
 
     Args:
         layout: where the service is.
         seconds: how long to watch.
         front: the admin socket of its front.
+        pid: tells which process the init keeps for the service.
 
     Returns:
         ``requests``, ``failed`` and ``buckets``, and the same of the ``front`` if it counts; or
@@ -147,6 +158,7 @@ def watch(layout: Layout, seconds: float, front: Path) -> dict[str, Any]:
         be said.
     """
     connect, above = over_unix(layout.current), over_unix(front)
+    began, process = time.time(), pid()
     try:
         first, outer = sample(connect), sample_front(above)
     except Unknown as error:
@@ -158,9 +170,14 @@ def watch(layout: Layout, seconds: float, front: Path) -> dict[str, Any]:
         last, outermost = sample(connect), sample_front(above)
     except (Unknown, Silent) as error:
         return {"problem": str(error)}
-    told = between(first, last)
-    if told is None:
+    if pid() != process or last.born > max(first.born, began + BIRTH_SECONDS):
         return {"problem": "its process died and was started again"}
+    told = between(first, last)
     # One that was started anew meanwhile has lost its count.
     seen = between(outer, outermost) if outermost.requests else None
-    return told if seen is None else {**told, "front": seen}
+    if told is None and seen is None:
+        return {"unknown": "/metrics is of one worker of several, and its front does not count"}
+    if told is None and seen:
+        answered = seen["requests"] - seen["failed"]
+        told = {"requests": answered, "failed": seen["faulty"], "buckets": {}}
+    return {**(told or {}), **({"front": seen} if seen else {})}
