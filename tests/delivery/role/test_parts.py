@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import jinja2
@@ -14,6 +15,8 @@ from service_host.errors import Refused
 from service_host.journal import Entry
 
 from .conftest import ROLE
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def lines(*runs: tuple[str, str, str]) -> list[str]:
@@ -147,3 +150,16 @@ def test_every_default_is_described() -> None:
     files = (ROLE / "defaults/main.yml", ROLE / "meta/argument_specs.yml")
     defaults, told = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in files)
     assert set(defaults) <= set(told["argument_specs"]["main"]["options"])
+
+
+def test_every_variable_is_in_the_page_of_them() -> None:
+    settings = runpy.run_path(str(DOCS / "conf.py"))
+    page = [(DOCS / "variables.rst").read_text(encoding="utf-8")]
+    settings["role_variables"](None, "variables", page)
+    entries = set(re.findall(r"^``(\w+)``$", page[0], re.M))
+    for folder in settings["ROLES"].values():
+        told = yaml.safe_load((folder / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+        assert set(told["argument_specs"]["main"]["options"]) <= entries
+    assert {"service_port", "buildbot_index"} <= entries
+    with pytest.raises(ValueError, match="variables.rst has no line '.. variables of service'"):
+        settings["role_variables"](None, "variables", ["no mark"])
