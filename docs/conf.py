@@ -49,7 +49,10 @@ def role_variables(_app: Any, name: str, source: list[str]) -> None:
         specs, defaults = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in files)
         options = specs["argument_specs"]["main"]["options"]
         entries = [variable(option, options[option], defaults) for option in sorted(options)]
-        source[0] = source[0].replace(f".. variables of {role}\n", "\n".join(entries))
+        marker = f".. variables of {role}\n"
+        if marker not in source[0]:
+            raise ValueError(f"{name}.rst has no line {marker.strip()!r}")
+        source[0] = source[0].replace(marker, "\n".join(entries))
 
 
 def setup(app: Any) -> None:

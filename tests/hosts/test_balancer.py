@@ -7,6 +7,7 @@ import dataclasses
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,19 @@ from .host import CONTROLLER
 
 pytestmark = pytest.mark.hosts
 
+MAY_BECOME_ROOT = """
+useradd --create-home --shell /bin/bash deploy && mkdir ~deploy/.ssh
+cp /root/.ssh/authorized_keys ~deploy/.ssh && chown -R deploy: ~deploy/.ssh
+echo 'deploy ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/deploy
+"""
+IS_GONE = """
+rm /etc/sudoers.d/deploy; pkill -KILL -u deploy
+for _ in $(seq 100); do userdel --remove deploy && break; sleep 0.1; done; ! id deploy
+"""
+# Debian's: the socket is for root and the group of HAProxy.
 HAPROXY = """\
 global
-    stats socket {admin} level admin
+    stats socket {admin} level admin mode 660
 defaults
     mode http
     timeout connect 5s
@@ -82,23 +93,27 @@ class Balanced:
 
 @pytest.fixture(scope="module")
 def balanced(three: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balanced]:
-    """A service on three hosts behind HAProxy, which the hooks of the documentation speak to."""
-    folder = tmp_path_factory.mktemp("haproxy")
-    admin, config = folder / "admin.sock", folder / "haproxy.cfg"
+    """A service on three hosts behind HAProxy, which the hooks of the documentation speak to.
+
+    Who deploys is a user who may become root, on all hosts. HAProxy runs where the controller is,
+    and has its socket, which is root's, on the disk of h5: for Ansible the balancer is that host.
+    """
+    config = tmp_path_factory.mktemp("haproxy") / "haproxy.cfg"
+    hosts = [*three.hosts, three.lab["h5"]]
+    for host in hosts:
+        host.sh(MAY_BECOME_ROOT)
+    admin = hosts[-1].disk / "srv/haproxy.sock"
     servers = [f"    server {host.name} {host.address}:80 check inter 1s" for host in three.hosts]
     config.write_text(HAPROXY.format(admin=admin, address=CONTROLLER, servers="\n".join(servers)))
     hooks = {
         f"service_{when}_host": str(ROOT / f"docs/haproxy/{when}.yml")
         for when in ("before", "after")
     }
-    here = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-    }
+    there = {**three.lab.variables, "ansible_user": "deploy", "ansible_host": hosts[-1].address}
     service = dataclasses.replace(
         three,
-        variables={**hooks, "haproxy_socket": str(admin)},
-        groups={"balancer": {"hosts": {"localhost": here}}},
+        variables={**hooks, "haproxy_socket": "/srv/haproxy.sock", "ansible_user": "deploy"},
+        groups={"balancer": {"hosts": {"h5": there}}},
     )
     haproxy = three.lab.start(["haproxy", "-db", "-f", config])
     made = Balanced(service, admin)
@@ -107,18 +122,44 @@ def balanced(three: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield made
     haproxy.terminate()
     haproxy.wait()
+    admin.unlink()
+    for host in hosts:
+        host.sh(IS_GONE)
 
 
 def test_a_balancer_is_told_before_and_after_each_host(balanced: Balanced) -> None:
     service = balanced.service
     with balanced.drained() as drained, balanced.load("--clients=4") as count:
         runs = service.deploy(service.wheel("40.0"))
+        again = service.deploy(service.wheel("40.0"))
         bad = service.deploy(service.wheel("40.1", "500 only"), service_probe_seconds=2)
     assert runs["h2"].code == 0, runs["h2"].output
+    assert not any(run.host["changed"] for run in again.values()), again["h2"].output
     assert bad["h2"].code != 0
     assert drained == {"h2", "h3", "h4"}
     assert set(balanced.states().values()) == {"UP"}
     assert service.live() == ["40.0"] * 3
+    assert count["failed"] == 0, count
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"haproxy_socket": "/srv/nowhere.sock"}, "FileNotFoundError: [Errno 2] No such file"),
+        ({"haproxy_seconds": 0}, "are still there after 0 s"),
+    ],
+)
+def test_why_a_balancer_was_not_told_is_said(
+    balanced: Balanced, told: dict[str, object], reason: str
+) -> None:
+    service, before = balanced.service, balanced.service.live()
+    with balanced.load("--slow=12") as count:
+        time.sleep(1)
+        run = service.deploy(service.wheel("40.2"), **told)["h2"]
+    assert run.code != 0
+    assert reason in run.host["reason"]
+    assert service.live() == before
+    assert set(balanced.states().values()) == {"UP"}
     assert count["failed"] == 0, count
 
 
@@ -152,7 +193,7 @@ def test_a_host_that_boots_anew_is_missed_by_nobody(balanced: Balanced) -> None:
     host = service.hosts[1]
     service.command("deploy.yml")
     ansible = str(Path(sys.executable).with_name("ansible-playbook"))
-    words = [ansible, "-i", str(service.work / "hosts.json"), f"--limit={host.name},localhost"]
+    words = [ansible, "-i", str(service.work / "hosts.json"), f"--limit={host.name}"]
     with balanced.load("--slow=2") as count:
         machine = host.process
         process = service.lab.start([*words, ROOT / "docs/haproxy/reboot.yml"])

@@ -6,8 +6,6 @@ import json
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +20,6 @@ from .host import Host
 pytestmark = pytest.mark.hosts
 
 ROOT = f"/opt/{NAME}"
-SECRET = "correct-horse-battery"
 
 
 def instances(host: Host) -> list[str]:
@@ -223,41 +220,6 @@ def test_a_setting_that_changes_is_cut_over_to(one: Service) -> None:
     run = one.deploy(one.wheel("4.0"), service_environment={"TINY_WORD": "second"})["h1"]
     assert run.ok and run.host["changed"], run.output
     assert one.get(host, "/")["word"] == "second"
-
-
-@pytest.fixture
-def vault(one: Service, tmp_path: Path) -> Iterator[str]:
-    """An encrypted file beside the inventory that has a secret; what Ansible opens it with."""
-    password, file = tmp_path / "password", one.work / "group_vars/service/vault.yml"
-    password.write_text("the word for the vault\n")
-    file.parent.mkdir(parents=True)
-    file.write_text(f"vaulted_word: {SECRET}\n")
-    opened = f"--vault-password-file={password}"
-    tool = Path(sys.executable).with_name("ansible-vault")
-    subprocess.run([tool, "encrypt", opened, file], check=True, capture_output=True)
-    assert file.read_text().startswith("$ANSIBLE_VAULT;")
-    yield opened
-    shutil.rmtree(one.work / "group_vars")
-
-
-def test_a_secret_is_in_no_output_and_in_no_list_of_processes(one: Service, vault: str) -> None:
-    host = one.hosts[0]
-    given = {"TINY_WORD": "{{ vaulted_word }}", "TINY_SECRET": "{{ vaulted_word }}"}
-    run = one.deploy(one.wheel("4.1"), "-vvvv", "--diff", vault, service_environment=given)["h1"]
-    assert run.ok, run.output
-    assert one.get(host, "/")["word"] == SECRET
-    assert SECRET not in run.output
-    assert SECRET not in host.sh("ps -efww; systemctl show --all '*'; journalctl --no-pager")
-    found = f"grep --recursive --files-with-matches {SECRET} /etc /opt /run /var | xargs stat"
-    held = host.sh(f"{found} --format='%a %U %n'").splitlines()
-    # Its description, and what systemd gives of that to this one process.
-    kept = [f"600 root {ROOT}/instances/", f"400 {NAME} /run/credentials/{NAME}@"]
-    assert [line for line in held if not line.startswith(tuple(kept))] == []
-    assert any(line.startswith(kept[0]) for line in held)
-    bad = one.wheel("4.2", "says its secret")
-    run = one.deploy(bad, vault, service_environment=given)["h1"]
-    assert not run.ok and "the secret is ***" in run.output
-    assert SECRET not in run.output
 
 
 @pytest.mark.parametrize(

@@ -127,14 +127,16 @@ def look(config: Config, environment: str) -> dict[str, Any]:
 
 def answers(url: str, seconds: float = 2) -> dict[str, Any] | None:
     """Return what ``/version`` says at ``url``; None when nothing answers in ``seconds``."""
-    import urllib.request  # slow to load, and not every command asks
+    import http.client  # slow to load, and not every command asks
+    import urllib.request
 
     # No proxy: a pipeline asks its environments directly.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{url.rstrip('/')}/version", timeout=seconds) as answer:
             said = json.load(answer)
-    except (OSError, ValueError):  # urllib.error.URLError is an OSError
+    # URLError is an OSError; what breaks off, or speaks something else, is neither.
+    except (OSError, ValueError, http.client.HTTPException):
         return None
     return said if isinstance(said, dict) else None
 

@@ -19,7 +19,7 @@ from .conftest import DELIVERY, Site
 
 sys.path.insert(0, str(DELIVERY / "plugins/filter"))
 
-from canary import batches, judged
+from canary import batches, judged, why
 from service_host import requests
 from service_host.journal import Journal
 from service_host.layout import Layout
@@ -52,6 +52,24 @@ def verdict(canary: Mapping[str, Any] | None, *others: Mapping[str, Any] | None)
     """Judge h2 beside h3, h4 and so on."""
     watched = {f"h{number}": told for number, told in enumerate([canary, *others], 2)}
     return judged(watched, ["h2"], 50, 1.0, 2.0)
+
+
+FAILED = {"failed": True, "cmd": ["python3"], "msg": "non-zero return code"}
+
+
+@pytest.mark.parametrize(
+    "result, said",
+    [
+        ({"reason": "the port is taken", "msg": "see above"}, "the port is taken"),
+        ({"msg": "no such package", "stderr": "E: unknown"}, "no such package"),
+        (FAILED | {"stderr": "Traceback\nKeyError: 'web'\n"}, "KeyError: 'web'"),
+        (FAILED | {"stderr": ""}, "non-zero return code"),
+        ({"msg": "x", "results": [{"msg": "well"}, FAILED | {"stderr": "refused"}]}, "refused"),
+        ({"msg": "no item", "results": []}, "no item"),
+    ],
+)
+def test_why_a_task_failed_is_told_by_what_failed_in_it(result: dict[str, Any], said: str) -> None:
+    assert why(result) == said
 
 
 @pytest.mark.parametrize(

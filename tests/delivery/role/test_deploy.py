@@ -240,6 +240,13 @@ def test_root_that_units_cannot_see_is_refused(site: Site, folder: str) -> None:
     )
 
 
+def test_an_index_with_a_password_in_its_address_is_refused(site: Site) -> None:
+    index = "https://ada:sesame-open@packages.example.com/simple"
+    run = site.deploy(site.wheel("1.0"), "-vvv", service_init="systemd", service_index=index)
+    assert "put them into /root/.netrc there" in run.host["reason"]
+    assert "sesame-open" not in run.output
+
+
 def test_stopped_service_comes_back_with_the_live_release_only(live: Site) -> None:
     assert live.told("live", live.wheel("1.1"))["changed"]
     run = live.play("deploy.yml", service_state="stopped")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
+import runpy
 from pathlib import Path
 
 import jinja2
 import pytest
 import yaml
-from service_host import files, journal, layout, traffic
+from service_host import files, journal, layout, processes, traffic
 from service_host.errors import Refused
 from service_host.journal import Entry
 
 from .conftest import ROLE
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def lines(*runs: tuple[str, str, str]) -> list[str]:
@@ -162,3 +167,35 @@ def test_every_default_is_described() -> None:
     files = (ROLE / "defaults/main.yml", ROLE / "meta/argument_specs.yml")
     defaults, told = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in files)
     assert set(defaults) <= set(told["argument_specs"]["main"]["options"])
+
+
+def test_every_variable_is_in_the_page_of_them() -> None:
+    settings = runpy.run_path(str(DOCS / "conf.py"))
+    page = [(DOCS / "variables.rst").read_text(encoding="utf-8")]
+    settings["role_variables"](None, "variables", page)
+    entries = set(re.findall(r"^``(\w+)``$", page[0], re.M))
+    for folder in settings["ROLES"].values():
+        told = yaml.safe_load((folder / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+        assert set(told["argument_specs"]["main"]["options"]) <= entries
+    assert {"service_port", "buildbot_index"} <= entries
+    with pytest.raises(ValueError, match="variables.rst has no line '.. variables of service'"):
+        settings["role_variables"](None, "variables", ["no mark"])
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "said"),
+    [
+        ("::", None, "service_address :: is no IPv4 address of this host (Address family"),
+        ("192.0.2.1", None, "service_address 192.0.2.1 is no IPv4 address of this host (Cannot"),
+        ("127.0.0.1", errno.EACCES, "Port 80 is for root alone, as those below 1024 are"),
+        ("127.0.0.1", errno.EADDRINUSE, "Port 80 on 127.0.0.1 is taken by a process of another"),
+    ],
+)
+def test_why_a_port_cannot_be_had_is_told(
+    monkeypatch: pytest.MonkeyPatch, address: str, error: int | None, said: str
+) -> None:
+    monkeypatch.setattr(processes, "holders", lambda _: [])
+    if error:
+        monkeypatch.setattr(processes, "hindrance", lambda *_: OSError(error, os.strerror(error)))
+    assert not processes.port_is_free(address, 80)
+    assert processes.taken(address, 80, "service_port").startswith(said)

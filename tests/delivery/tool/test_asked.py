@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from socket import create_server
 from threading import Thread
 from typing import Any
 
@@ -80,3 +81,23 @@ def test_what_hosts_say(
     assert story.project.ledger.events(event=("drift",)) == [found]
     told.clear()
     assert drift.verify(story.project, as_json=False)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", b""],
+    ids=["another protocol", "half an answer", "nothing"],
+)
+def test_what_is_no_answer_of_a_release_is_none(said: bytes) -> None:
+    with create_server(("127.0.0.1", 0)) as server:
+
+        def once() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(said)
+
+        thread = Thread(target=once)
+        thread.start()
+        assert playbooks.answers(f"http://127.0.0.1:{server.getsockname()[1]}") is None
+        thread.join()

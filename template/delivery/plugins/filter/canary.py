@@ -1,4 +1,4 @@
-"""Filters of deploy.yml: who goes first, and whether the first ones do as well as the others."""
+"""Filters of deploy.yml: who goes first, how the first ones do, and why a task failed."""
 
 from __future__ import annotations
 
@@ -171,9 +171,24 @@ def judged(
     return {"said": said, "bad": ""}
 
 
+def why(failed: Mapping[str, Any]) -> str:
+    """Return why a task failed: of a loop its first such item, of a command what it said last.
+
+    >>> why({"msg": "One or more items failed", "results": [
+    ...     {"msg": "All went well"},
+    ...     {"failed": True, "msg": "non-zero return code", "cmd": [], "stderr": "no such server"},
+    ... ]})
+    'no such server'
+    """
+    items = [item for item in failed.get("results") or () if item.get("failed")]
+    told = items[0] if items else failed
+    said = str(told.get("stderr", "")).strip().splitlines() if "cmd" in told else []
+    return str(told.get("reason") or (said or [told.get("msg", "")])[-1])
+
+
 class FilterModule:
     """What Ansible looks for."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by their names."""
-        return {"service_batches": batches, "service_judged": judged}
+        return {"service_batches": batches, "service_judged": judged, "service_why": why}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -111,17 +112,22 @@ def _signal(pid: int, number: signal.Signals) -> None:
         return
 
 
-def port_is_free(address: str, port: int) -> bool:
-    """Tell whether we could listen on a port."""
+def hindrance(address: str, port: int) -> OSError | None:
+    """Return what keeps us from listening on a port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
             # Two may bind, and only one may listen, where both allowed the address to be reused.
             probe.listen(1)
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error
+    return None
+
+
+def port_is_free(address: str, port: int) -> bool:
+    """Tell whether we could listen on a port."""
+    return hindrance(address, port) is None
 
 
 def holders(port: int) -> list[Process]:
@@ -139,7 +145,18 @@ def holders(port: int) -> list[Process]:
 
 
 def taken(address: str, port: int, variable: str) -> str:
-    """Say who has a port that we need, and what to do about it."""
+    """Say who has a port that we need, or why nobody can have it, and what to do about it."""
+    error = hindrance(address, port)
+    if isinstance(error, socket.gaierror) or (error and error.errno == errno.EADDRNOTAVAIL):
+        return (
+            f"service_address {address} is no IPv4 address of this host ({error.strerror}): give"
+            " it one of those that `ip -4 address` shows, or 0.0.0.0 for all."
+        )
+    if error and error.errno == errno.EACCES:
+        return (
+            f"Port {port} is for root alone, as those below 1024 are by default: give {variable}"
+            " a higher number in the inventory."
+        )
     found = [f"process {p.pid}: {' '.join(p.arguments)[:200]}" for p in holders(port)]
     return (
         f"Port {port} on {address} is taken by {', '.join(found) or 'a process of another user'}:"
