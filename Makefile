@@ -1,8 +1,9 @@
-# make walk    a new service, its first commit, and that commit in production on this machine
-#              INDEX=devpi: through a devpi of its own
+# make walk    a new service, its first commit, and that commit in production on this machine, as does make alone
+#              NAME="Parcel Office": its name, without quotes in it; INDEX=devpi: through a devpi of its own
 # make stop    stop that service, and that devpi
 # make test    everything the template promises, proved
 # make bench   the figures, each against a yardstick
+# make help    this
 
 PYTHON ?= python3
 NAME ?= Hello Delivery
@@ -15,7 +16,7 @@ BIN := $(CURDIR)/.venv/bin
 # A fresh machine's git does not know who commits.
 IDENTITY = $(shell git config user.email >/dev/null || echo -c user.name=$(shell id -un) -c user.email=$(shell id -un)@localhost)
 
-.PHONY: walk stop test bench
+.PHONY: walk stop test bench help
 
 walk: .venv/complete
 	@test -z "$(filter-out devpi,$(INDEX))" || { echo 'make: INDEX is devpi, or not given' >&2; exit 2; }
@@ -30,6 +31,7 @@ walk: .venv/complete
 	@echo 'It stays up. To stop it: make stop$(if $(filter file,$(origin NAME)),, NAME="$(NAME)")'
 
 stop:
+	@test -e "$(DIR)" || { echo 'make: $(DIR) is not there: NAME was never walked' >&2; exit 2; }
 	@cd "$(DIR)" && PATH="$(BIN):$$PATH" $(PYTHON) -m delivery stop
 	@test ! -e "$(DEVPI)" || $(BIN)/python devpi/local.py stop "$(DEVPI)"
 
@@ -38,6 +40,9 @@ test: .venv/complete
 
 bench: .venv/complete
 	@$(BIN)/tox run -e bench
+
+help:
+	@sed -n '/^#/!q; s/^# //p' Makefile
 
 .venv/complete: requirements/walk.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "walking-skeleton needs Python 3.11 or newer: make PYTHON=python3.11 …")'

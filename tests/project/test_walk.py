@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Service
+from .conftest import Person, Service
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -112,6 +112,11 @@ def test_stop_stops_and_the_next_walk_starts_it_again(service: Service) -> None:
     said = service.person.run("make", "walk", cwd=service.template)
     assert "is in production" in said
     assert service.version() == before
+
+
+def test_what_was_never_walked_is_not_stopped(person: Person, clone: Path) -> None:
+    said = person.run("make", "stop", "NAME=Nobody At All", cwd=clone, status=2)
+    assert "build/nobody-at-all is not there" in said, said
 
 
 def test_a_machine_without_a_browser_is_told_what_it_lacks(

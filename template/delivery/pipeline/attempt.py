@@ -111,7 +111,8 @@ class Attempt:
         if status:
             return _reason(self.log)
         if self.stage.tests and not self.tests:
-            return "no test ran"
+            where = self.reports.relative_to(project.config.root)
+            return f"no test ran: {where} has no JUnit XML of one"
         if not self.stage.environment:
             # Such a stage reads the work tree: what it says is about the commit only if they agree.
             if project.git.head() != self.commit:

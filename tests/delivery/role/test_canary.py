@@ -189,7 +189,7 @@ def test_a_canary_without_metrics_is_not_judged() -> None:
 
 def test_metrics_are_counted_without_what_operations_asks() -> None:
     page = """
-# HELP http_request_seconds To answer.
+# HELP http_request_seconds Seconds that answering a request took.
 http_request_seconds_bucket{le="0.1",method="GET",route="/",status="200"} 3.0
 http_request_seconds_bucket{le="0.1",method="GET",route="/a \\"b\\",",status="500"} 1.0
 http_request_seconds_bucket{le="+Inf",method="GET",route="/",status="200"} 5.0
