@@ -38,12 +38,12 @@ class Migration(migrations.Migration):
 '''
 
 
-def made(person: Person, framework: str) -> Service:
-    """Return a new project of a framework, with its first commit."""
-    template = person.home / f"{framework}-template"
+def made(person: Person, framework: str, folder: str = ".") -> Service:
+    """Return a new project of a framework, in a folder of the person's, with its first commit."""
+    template = person.home / folder / f"{framework}-template"
     shutil.copytree(ROOT / "template", template / "template")
     shutil.copy(ROOT / "copier.yml", template)
-    service = Service(person, template, person.home / f"{framework}-parcel")
+    service = Service(person, template, template.with_name(f"{framework}-parcel"))
     data, settings = WALKED[framework], copier.Settings()
     copier.run_copy(str(template), service.root, data, defaults=True, quiet=True, settings=settings)
     for path in [service.root, *service.root.rglob("*")]:

@@ -115,7 +115,7 @@ def test_two_frameworks_differ_in_one_module(render: Render) -> None:
     differ = {n for n in files.names(flask) if (flask / n).read_text() != (fastapi / n).read_text()}
     assert {name for name in differ if name.startswith("src/")} == {"src/hello_delivery/app.py"}
     assert {name for name in differ if not name.startswith(("src/", "requirements/"))} == {
-        *(".copier-answers.yml", "pyproject.toml", "tests/unit/test_app.py")
+        *(".copier-answers.yml", "pyproject.toml", "tests/unit/test_app.py", "tox.toml")
     }
 
 
