@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 
 import pytest
+from service_host import rollout
 
 from .conftest import Site, new_site
 
@@ -174,3 +176,33 @@ def test_other_settings_of_the_same_release_go_back_everywhere(pair: tuple[Site,
     run = first.rollback(service_left="1.1")
     assert run.code == 0, run.output
     assert words(pair) == ["other"] * 2
+
+
+@pytest.mark.root
+def test_what_cannot_be_pruned_is_no_failure(pair: tuple[Site, Site]) -> None:
+    first, second = pair
+    stand(pair, ("1.0", "1.1"), ("1.0", "1.1"))
+    held = second.root / "releases/1.0/held"
+    held.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(held)], check=True)
+    try:
+        run = first.deploy(first.wheel("1.2"), service_keep=1, service_bake_seconds=0)
+        assert run.code == 0, run.output
+        assert (first.live(), second.live()) == ("1.2", "1.2")
+        assert "What is old stays" in run.output, run.output
+        assert (first.installed(), second.installed()) == ({"1.1", "1.2"}, {"1.1", "1.2"})
+        # By its own file a host says so, too.
+        run = first.rollback(service_version="1.2")
+        assert run.code == 0 and "What is old stays" in run.output, run.output
+    finally:
+        subprocess.run(["umount", str(held)], check=True)
+    assert second.told("live", second.wheel("1.2"), keep=1)["pruned"] == ["1.0"]
+
+
+def test_a_failure_tells_whether_another_one_is_live_now(live: Site) -> None:
+    place = [step.__name__ for _, step in rollout.STEPS].index("cutover") + 1
+    live.module("live", live.wheel("1.1"), kill=str(place))
+    told = live.told("live", live.wheel("1.2", "dies at once"), probe_seconds=2.0)
+    assert told["failed"] and told["advanced"] and live.live() == "1.1"
+    told = live.told("live", live.wheel("1.2", "dies at once"), probe_seconds=2.0)
+    assert told["failed"] and not told["advanced"]

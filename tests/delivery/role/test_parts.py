@@ -60,11 +60,10 @@ def test_journal_tells_who_was_live(
 
 
 @pytest.mark.parametrize(
-    ("live", "earlier"), [("ab", "a"), ("aab", "aa"), ("abb", "a"), ("aba", "b"), ("aa", ""), ("", "")]
+    ("live", "earlier"),
+    [("ab", "a"), ("aab", "aa"), ("abb", "a"), ("aba", "b"), ("aa", ""), ("", "")],
 )
-def test_other_units_alone_make_no_release_before(
-    tmp_path: Path, live: str, earlier: str
-) -> None:
+def test_other_units_alone_make_no_release_before(tmp_path: Path, live: str, earlier: str) -> None:
     diary = journal.Journal(tmp_path / "journal.jsonl", "ada")
     for number, settings in enumerate(live):
         diary.end(diary.begin("deploy", Entry(f"i{number}", "1", "s", settings), None))

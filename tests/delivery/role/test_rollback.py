@@ -110,7 +110,8 @@ def test_prune_keeps_five_and_the_live_and_the_previous(live: Site) -> None:
 
 
 def test_to_keep_nothing_is_refused_but_never_keeps_from_going_back(three: Site) -> None:
-    assert "service_keep is 0: give it 1" in three.told("live", three.wheel("1.3"), keep=0)["reason"]
+    told = three.told("live", three.wheel("1.3"), keep=0)
+    assert "service_keep is 0: give it 1" in told["reason"]
     assert (three.live(), three.installed()) == ("1.2", {"1.0", "1.1", "1.2"})
     assert three.told("previous", keep=0)["version"] == "1.1"
 

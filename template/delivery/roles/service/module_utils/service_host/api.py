@@ -40,12 +40,14 @@ class Module(Protocol):
 
 def answer(module: Module) -> None:
     """Do what the module was asked for; say in one sentence why it failed, if it did."""
+    request = None
     try:
         request = Request(module.params)
         result = request.answer(module.check_mode)
     except (Refused, OSError) as error:
         busy = {"busy": True, "claim": error.claim} if isinstance(error, Busy) else {}
-        module.fail_json(msg=str(error), reason=sentence(error), **busy)
+        advanced = request is not None and request.advanced
+        module.fail_json(msg=str(error), reason=sentence(error), advanced=advanced, **busy)
     else:
         module.exit_json(**result, **request.attempt.said)
 
@@ -63,6 +65,8 @@ class Request:
         self.layout: Layout = layout(parameters["root"])
         self.journal = Journal(self.layout.journal, parameters["by"])
         self.attempt = Attempt(parameters["attempt"], parameters["over"])
+        # Whether another instance is live than before, however the work has ended.
+        self.advanced = False
         self.artifact: Artifact | None = None
         if self.state in ("live", "staged"):
             if parameters["keep"] < 1:
@@ -157,14 +161,17 @@ class Request:
             self.foundation.changes += byhand.leave(self.layout.root, self.parameters)
             host = self.host(lock)
             before = self.journal.state().stack
-            recovered = recover(host)
-            changed = self.bring(host)
-            advanced = self.journal.state().stack != before
-            pruned = release.prune(host)
+            try:
+                recovered = recover(host)
+                changed = self.bring(host)
+            finally:
+                self.advanced = self.journal.state().stack != before
+            # What was asked for is done, and good: what cannot be removed is no failure.
+            pruned, warnings = release.prune(host)
         done = {"stack": self.foundation.changes, "recovered": recovered, "pruned": pruned}
         changed = changed or any(done.values())
-        told = {"advanced": advanced, "migrated": host.migrated, "seconds": host.seconds}
-        return {"changed": changed, "diffs": diffs, **done, **told}
+        told = {"advanced": self.advanced, "migrated": host.migrated, "seconds": host.seconds}
+        return {"changed": changed, "diffs": diffs, "warnings": warnings, **done, **told}
 
     def host(self, lock: Lock) -> Host:
         """Return the service on this host."""

@@ -72,6 +72,8 @@ class Person:
         """Say what is live now."""
         again = "is live again" if result["changed"] else "was live already"
         print(f"{self.params['name']} {result['version']} {again}: {result['url']}")
+        for warning in result.get("warnings", ()):
+            print(warning, file=sys.stderr)
 
     def fail_json(self, msg: str, **result: Any) -> None:
         """Say why it failed, and end so."""

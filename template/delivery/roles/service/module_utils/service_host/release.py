@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from . import install, traffic
@@ -164,19 +165,30 @@ def prunable(host: Host, state: State) -> list[str]:
     return [v for v in state.versions if v not in kept and host.layout.release(v).exists()]
 
 
-def prune(host: Host) -> list[str]:
-    """Take away the releases that are too many, their logs, and secrets that nothing needs."""
-    layout, state = host.layout, host.journal.state()
-    old = prunable(host, state)
-    for version in old:
-        discard(layout.release(version), COMPLETE)
+def prune(host: Host) -> tuple[list[str], list[str]]:
+    """Take away the releases that are too many, their logs, and secrets that nothing needs.
+
+    Returns:
+        The versions that went; and why something stays, which the next run tries again.
+    """
+    layout, state, problems = host.layout, host.journal.state(), list[str]()
+
+    def gone(path: Path) -> bool:
+        try:
+            discard(path, COMPLETE) if path.is_dir() else path.unlink()
+        except OSError as error:
+            problems.append(f"What is old stays until the next deploy. {sentence(error)}")
+            return False
+        return True
+
+    old = [version for version in prunable(host, state) if gone(layout.release(version))]
     there = {*complete(layout), state.live and state.live.version}
     needed = {layout.live(), *(e.instance for e in state.stack if e.version in there)}
     # A draft of one, which a run that was killed has left, holds secrets as well.
     for path in layout.instances.iterdir():
         if path.stem not in needed:
-            path.unlink()
+            gone(path)
     for path in layout.log.glob("*.log*"):
         if state.known.get(path.name.partition(".")[0]) not in (None, *there):
-            path.unlink()
-    return old
+            gone(path)
+    return old, problems
