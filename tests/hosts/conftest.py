@@ -177,7 +177,7 @@ class Service:
 
     def gone(self) -> dict[str, Run]:
         """Take everything of it off its hosts."""
-        return self.play("deploy.yml", service_state="absent")
+        return self.play("stop.yml", service_state="absent", service_attempt="gone")
 
 
 @pytest.fixture(scope="session")

@@ -273,6 +273,22 @@ def test_a_cable_pulled_in_the_middle_costs_only_another_run(one: Service) -> No
     assert one.live() == ["22.0"]
 
 
+def test_a_host_whose_cable_is_pulled_takes_the_others_back_and_is_named(three: Service) -> None:
+    before, host = three.live(), three.hosts[1]
+    what, told = three.wheel("22.5", migrate=LONG), {"service_unfinished": True}
+    three.differences = {name: {"service_migrate": name == host.name} for name in three.names}
+    process = three.start("deploy.yml", **vars_of(what), **told, service_batches=[1, 1, 1])
+    with migrating(host), host.unplugged():
+        run = three.finish(process)[host.name]
+    three.differences = {}
+    said = "it is out of reach, and may have 22.5 when it is back: deploy again then ("
+    assert run.code != 0 and run.host["reason"].startswith(said), run.output
+    wait(lambda: not holder(host), 120)
+    assert [each for each in three.live() if each != "22.5"] == [before[0], before[2]]
+    assert three.deploy(what)["h2"].code == 0
+    assert three.live() == ["22.5"] * 3
+
+
 def test_a_host_that_loses_power_in_the_middle_comes_back_as_it_was(one: Service) -> None:
     host, before = one.hosts[0], one.live()
     host.sh("sync")

@@ -198,7 +198,8 @@ def stop(project: Project, names: list[str], remove: bool) -> None:
     """Stop the service in environments, or take it off its hosts; ledger and index stay.
 
     Raises:
-        DeliveryError: a host failed.
+        Refused: somebody else changes the hosts.
+        DeliveryError: a host failed; the others are stopped.
     """
     for name in names:
         project.config.stage_of(name)

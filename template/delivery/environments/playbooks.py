@@ -105,10 +105,11 @@ def stop(config: Config, environment: str, remove: bool = False) -> dict[str, An
         remove: whether to take everything of it off the hosts, its data too.
 
     Raises:
-        DeliveryError: a host failed.
+        Busy: somebody else changes the hosts, and none was stopped.
+        DeliveryError: a host failed; the others are stopped.
     """
-    state = "absent" if remove else "stopped"
-    return _play(config, environment, "deploy.yml", {"service_state": state})
+    state = {"service_state": "absent" if remove else "stopped"}
+    return _claiming(config, environment, "stop.yml", state, insist=False)
 
 
 def look(config: Config, environment: str) -> dict[str, Any]:
@@ -239,5 +240,7 @@ def _play(
         busy = [said for said in hosts.values() if said.get("busy")]
         if busy and not any(said.get("advanced") for said in hosts.values()):
             raise Busy("; ".join(reasons), busy[0].get("claim"))
+        if not hosts and not done.returncode:
+            what = f"{inventory.relative_to(config.root)} has no host in its group service: add one"
         raise DeliveryError("; ".join(reasons) or what)
     return hosts

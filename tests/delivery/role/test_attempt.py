@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from service_host import rollout
 
-from .conftest import Site, new_site
+from .conftest import Site, new_site, wait
 
 SICK = {"TINY_SICK": "yes"}
 
@@ -86,6 +86,18 @@ def test_what_a_rollback_brought_is_not_undone(live: Site) -> None:
     assert live.told("previous")["version"] == "1.1"
     assert not live.told("undone", version="1.1")["advanced"]
     assert live.live() == "1.1"
+
+
+def test_what_is_to_be_undone_is_waited_for(live: Site) -> None:
+    what = live.wheel("1.1", migrate="__import__('time').sleep(3)")
+    (live.root / "data").mkdir(exist_ok=True)
+    # As one that has lost its controller.
+    going = live.begin(live.parameters("live", what))
+    wait(lambda: (live.root / "data/migrations").exists(), 60)
+    told = live.told("undone", version="1.1")
+    going.communicate()
+    assert (told["version"], told["advanced"]) == ("1.0", True)
+    assert live.live() == "1.0"
 
 
 def stand(pair: tuple[Site, Site], *versions: tuple[str, ...]) -> None:

@@ -19,7 +19,7 @@ from .conftest import DELIVERY, Site
 
 sys.path.insert(0, str(DELIVERY / "plugins/filter"))
 
-from canary import batches, judged, why
+from canary import batches, judged, why, wrong
 from service_host import requests
 from service_host.journal import Journal
 from service_host.layout import Layout
@@ -82,12 +82,21 @@ def test_why_a_task_failed_is_told_by_what_failed_in_it(result: dict[str, Any], 
         (["100%"], 4, [4]),
         ([], 4, [4]),
         ([0], 2, [1, 1]),
+        (1, 2, [1, 1]),
+        ("25%", 8, [2, 2, 2, 2]),
+        (["33.3%"], 9, [2, 2, 2, 2, 1]),
     ],
 )
 def test_batches_are_counted_as_ansible_does(
-    sizes: list[int | str], hosts: int, found: list[int]
+    sizes: list[int | str] | int | str, hosts: int, found: list[int]
 ) -> None:
+    assert wrong(sizes) == ""
     assert batches(sizes, hosts) == found
+
+
+@pytest.mark.parametrize("sizes", [None, "half", "-1", [1, True], [1.5], ["%"], {"a": 1}])
+def test_what_is_no_size_of_a_batch_is_named(sizes: object) -> None:
+    assert "is no size of a batch: give numbers or shares" in wrong(sizes)
 
 
 def test_a_canary_that_fails_more_than_the_others_is_bad() -> None:
@@ -290,7 +299,9 @@ def test_a_release_with_several_workers_is_judged_by_its_front(site: Site) -> No
     with load(site.url, clients=4, pause=0.01) as running:
         running.wait_for(20)
         # Whoever answers; it takes two of them to tell.
-        told = next(seen for seen in (watch(site.root, 1.0) for _ in range(20)) if not seen["buckets"])
+        told = next(
+            seen for seen in (watch(site.root, 1.0) for _ in range(20)) if not seen["buckets"]
+        )
     assert told["requests"] + told["front"]["failed"] == told["front"]["requests"] > 0
     assert 0 < told["failed"] == told["front"]["faulty"]
     bad = verdict({**told, "instance": "new"})["bad"]

@@ -6,11 +6,14 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -18,6 +21,7 @@ from delivery.config import Config
 from delivery.environments import playbooks
 from delivery.environments.playbooks import Busy as Refusal
 from delivery.environments.playbooks import attempt, dead
+from delivery.errors import DeliveryError
 
 # Found where conftest has said.
 from service_host import claim
@@ -118,6 +122,59 @@ def test_a_claim_that_lapsed_and_that_nobody_took_is_renewed(pair: tuple[Site, S
     assert run.code == 0, run.output
     assert [site.live() for site in pair] == ["1.1", "1.1"]
     assert not Layout(pair[0].root).claim.exists()
+
+
+@pytest.mark.parametrize("state", ["stopped", "absent"])
+def test_who_stops_the_service_amid_a_rollout_is_turned_away(
+    pair: tuple[Site, Site], state: str
+) -> None:
+    first, place = pair[0], Layout(pair[0].root)
+    claim.take(place, Attempt("one"), "ada", "1.1", 600)
+    told: dict[str, object] = {"service_state": state, "service_attempt": "two"}
+    run = first.play("stop.yml", **told)
+    assert run.code and run.host["claim"] == "one", run.output
+    assert [site.live() for site in pair] == ["1.0", "1.0"]
+    # A host that fails keeps nobody else from being stopped.
+    first.hosts["localhost"]["service_keep"] = "none"
+    run = first.play("stop.yml", **told, service_over="*")
+    assert run.code and not run.host["ok"], run.output
+    assert first.live() == "1.0" and not pair[1].processes()
+    del first.hosts["localhost"]["service_keep"]
+    assert first.play("stop.yml", **told, service_over="one").ok
+    assert not first.processes()
+
+
+def test_a_first_deploy_that_is_refused_leaves_nothing(site: Site, tmp_path: Path) -> None:
+    # A name that a pattern of Ansible would take apart, and one batch that needs no list.
+    site.hosts = {"localhost": {}, "a b:c": {"service_root": str(tmp_path / "root")}}
+    site.hosts = {name: site.hosts[name] for name in ("a b:c", "localhost")}
+    with socket.create_server(("127.0.0.1", site.port)):
+        what: dict[str, object] = {**vars_of(site.wheel("1.0")), "service_attempt": "one"}
+        run = site.play("deploy.yml", **what, service_batches=1)
+    assert run.code and f"Port {site.port} on 127.0.0.1 is taken" in run.output
+    assert "The claim of this attempt on the hosts is present" in run.output
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_batch_of_no_size_is_refused_in_a_sentence(site: Site) -> None:
+    site.hosts["second"] = {}
+    run = site.deploy(site.wheel("1.0"), service_batches=["half"])
+    assert run.code
+    assert run.host["reason"].startswith(
+        "service_batches: 'half' is no size of a batch"
+    ), run.output
+    assert not site.root.exists()
+
+
+def test_an_inventory_without_hosts_is_told_of(tmp_path: Path) -> None:
+    shutil.copytree(DELIVERY, tmp_path / "delivery", ignore=shutil.ignore_patterns("inventories"))
+    inventory = tmp_path / "delivery/inventories/production/hosts.yml"
+    inventory.parent.mkdir(parents=True)
+    inventory.write_text("services: {hosts: {h1: {ansible_connection: local}}}\n")
+    config = cast(Config, SimpleNamespace(root=tmp_path, name="tiny-service"))
+    said = "delivery/inventories/production has no host in its group service: add one"
+    with pytest.raises(DeliveryError, match=said):
+        playbooks.stop(config, "production")
 
 
 def test_who_is_on_the_host_by_hand_is_not_turned_away(live: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +13,26 @@ from typing import Any
 CHANCE = 2.33
 # A difference that nobody feels is none, however many times as long it is.
 FELT_SECONDS = 0.1
+SIZE = re.compile(r"\d+(\.\d+%|%)?")
 
 
-def batches(sizes: Sequence[int | str], hosts: int) -> list[int]:
+def several(sizes: object) -> list[object]:
+    """Return the sizes as a list; one alone needs none."""
+    return [*sizes] if isinstance(sizes, list | tuple) else [sizes]
+
+
+def wrong(sizes: object) -> str:
+    """Say which of the sizes of batches is none; nothing when all are.
+
+    >>> wrong("half")
+    "service_batches: 'half' is no size of a batch: give numbers or shares, like [1, '25%']."
+    """
+    bad = [one for one in several(sizes) if not SIZE.fullmatch(str(one))]
+    say = "service_batches: {!r} is no size of a batch: give numbers or shares, like [1, '25%']."
+    return say.format(bad[0]) if bad else ""
+
+
+def batches(sizes: Sequence[int | str] | int | str, hosts: int) -> list[int]:
     """Return how many hosts are in each batch; the last size is for all that are left.
 
     Args:
@@ -25,10 +43,10 @@ def batches(sizes: Sequence[int | str], hosts: int) -> list[int]:
     [1, 2, 6]
     """
     found: list[int] = []
-    wanted = list(sizes) or ["100%"]
+    wanted = several(sizes) or ["100%"]
     while (left := hosts - sum(found)) > 0:
         size = str(wanted[min(len(found), len(wanted) - 1)])
-        number = int(size[:-1]) * hosts // 100 if size.endswith("%") else int(size)
+        number = int(float(size[:-1]) * hosts / 100) if size.endswith("%") else int(size)
         found.append(min(left, max(1, number)))
     return found
 
@@ -191,4 +209,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by their names."""
-        return {"service_batches": batches, "service_judged": judged, "service_why": why}
+        return {
+            "service_batches": batches,
+            "service_batches_wrong": wrong,
+            "service_judged": judged,
+            "service_why": why,
+        }

@@ -22,6 +22,8 @@ from .tls import Tls
 Parameters = dict[str, Any]
 Result = dict[str, Any]
 INITS: dict[str, type[Foundation]] = {"supervisor": Stack, "systemd": Systemd}
+# How long a deploy that lost its controller may go on where it is to be undone, besides probes.
+LOST_SECONDS = 60.0
 STATES = ("live", "staged", "absent", "previous", "undone", "stopped")
 
 
@@ -155,7 +157,8 @@ class Request:
         """Do it, in one critical section."""
         self.check()
         self.layout.root.mkdir(parents=True, exist_ok=True)
-        with held(self.layout.lock, self.parameters["by"], self.version) as lock:
+        patience = LOST_SECONDS + self.parameters["probe_seconds"] if self.state == "undone" else 0
+        with held(self.layout.lock, self.parameters["by"], self.version, patience) as lock:
             diffs = self.foundation.diffs()
             self.foundation.up(lock)
             self.foundation.changes += byhand.leave(self.layout.root, self.parameters)

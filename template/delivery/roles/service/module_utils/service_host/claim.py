@@ -15,6 +15,7 @@ from typing import Any
 from .errors import Busy
 from .files import read, read_json, write_json
 from .layout import Layout
+from .lock import held
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 # Whoever may take the place of everybody.
@@ -78,9 +79,13 @@ def keep(layout: Layout, attempt: Attempt, who: str, version: str, seconds: floa
 
 
 def give_back(layout: Layout, attempt: Attempt) -> None:
-    """End the claim of an attempt, if it still has one."""
+    """End the claim of an attempt, if it still has one; where it had nothing, leave nothing."""
     if (read_json(layout.claim) or {}).get("attempt") == attempt.name:
         layout.claim.unlink(missing_ok=True)
+        if [*layout.root.iterdir()] == [layout.lock]:
+            with contextlib.suppress(Busy, OSError), held(layout.lock, "", None):
+                layout.lock.unlink()
+                layout.root.rmdir()
 
 
 def standing(layout: Layout) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -52,20 +53,30 @@ class Lock:
 
 
 @contextlib.contextmanager
-def held(path: Path, who: str, version: str | None) -> Iterator[Lock]:
-    """Hold the lock, or refuse at once and say who holds it."""
+def held(path: Path, who: str, version: str | None, seconds: float = 0.0) -> Iterator[Lock]:
+    """Hold the lock, or refuse, at once or after so many seconds, and say who holds it."""
+    deadline = time.monotonic() + seconds
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(_busy(path, os.pread(handle, 4096, 0))) from None
+        while not _taken(handle):
+            if time.monotonic() >= deadline:
+                raise Busy(_busy(path, os.pread(handle, 4096, 0)))
+            time.sleep(0.1)
         lock = Lock(handle, {"who": who, "pid": os.getpid(), "version": version})
         lock.note(since=datetime.now(timezone.utc).isoformat(timespec="seconds"))
         yield lock
         os.ftruncate(handle, 0)
     finally:
         os.close(handle)
+
+
+def _taken(handle: int) -> bool:
+    """Take the lock, and tell whether that went well."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _busy(path: Path, text: bytes) -> str:
