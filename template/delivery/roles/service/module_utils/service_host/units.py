@@ -15,7 +15,7 @@ from .lock import Lock
 UNITS = Path("/etc/systemd/system")
 # What a unit says of a server, and not of a script that ends.
 OF_A_SERVER = ("Exec", "NotifyAccess", "Restart", "TimeoutStart", "Type")
-UP = ("active", "activating", "deactivating", "reloading")
+UP = ("active", "activating", "reloading")
 CALL_SECONDS = 90.0
 # The links of a boot are read at a boot; to read all units again now takes a quarter of a second.
 UNREAD = "--no-reload"
@@ -79,7 +79,7 @@ class Units:
         sub, pid = facts["SubState"], int(facts["MainPID"])
         detail = f"{facts['Result']}, exit status {facts['ExecMainStatus']}"
         # A busy systemd may have taken the order to start it, and not begun yet.
-        up = (facts["ActiveState"] in UP or "Job" in facts) and sub != "auto-restart"
+        up = (facts["ActiveState"] in UP or bool(facts.get("Job"))) and sub != "auto-restart"
         return Status(sub, pid, detail, up)
 
     def start(self, instance: str) -> None:
