@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from service_host import rollout
 
+from tests.delivery.role.conftest import wait
 from tests.delivery.role.wheels import NAME
 
-from .conftest import Service
-from .test_cut_off import Module, inside
+from .conftest import Service, journal
+from .test_cut_off import Module, inside, parameters
 from .test_systemd import instances
 
 pytestmark = pytest.mark.hosts
 
 ROOT = f"/opt/{NAME}"
 STEPS = [step.__name__ for _, step in rollout.STEPS]
+# A release whose server does not end when it is asked to: a thread of its own holds it.
+HOLDS = "import threading, time; threading.Thread(target=time.sleep, args=(1000,)).start()"
 
 
 def test_a_release_that_is_sick_once_it_is_live_is_taken_back(one: Service) -> None:
@@ -48,3 +54,37 @@ def test_the_release_before_is_started_again_when_it_had_stopped(one: Service) -
     assert inside(host) == "27.2"
     assert instances(host) == units
     assert count["failed"] == 0, count
+
+
+@pytest.fixture
+def patient(one: Service) -> Iterator[dict[str, str]]:
+    """Units that systemd gives longer to end than their file says, for who asks waits no longer."""
+    host, folder = one.hosts[0], f"/etc/systemd/system/{NAME}@.service.d"
+    host.sh(f"mkdir {folder} && printf '[Service]\\nTimeoutStopSec=25\\n' >{folder}/stop.conf")
+    made = parameters(one.wheel("27.5"), Path("/"))["files"]["instance"]
+    assert made.count("TimeoutStopSec=40\n") == 1
+    yield {"instance": made.replace("TimeoutStopSec=40\n", "TimeoutStopSec=1\n")}
+    host.sh(f"rm -r {folder} && systemctl daemon-reload")
+
+
+def test_an_instance_that_takes_long_to_end_is_left_to_the_next_run(
+    one: Service, patient: dict[str, str]
+) -> None:
+    host, module, what = one.hosts[0], Module(one.hosts[0]), one.wheel("27.6")
+    limit = f"{module.folder}/utils/service_host/units.py"
+    host.sh(f"sed -i 's/^CALL_SECONDS = 90.0$/CALL_SECONDS = 5.0/' {limit}")
+    assert module.run(one.wheel("27.5", extra=HOLDS), files=patient)
+    (old,) = instances(host)
+    with one.load(host) as count:
+        told = module.run(what, files=patient)
+    assert told and told["version"] == "27.6" and inside(host) == "27.6", told
+    assert f"{old} did not end within 6 s" in told["warnings"][0]
+    assert journal(host)[-1]["ok"]
+    assert old in instances(host)
+    assert count["failed"] == 0, count
+    wait(lambda: "deactivating" not in host.sh(f"systemctl is-active {old}", check=False), 60)
+    told = module.run(what, files=patient)
+    assert told and told["changed"] and "warnings" not in told, told
+    assert old not in instances(host)
+    told = module.run(what, files=patient)
+    assert told and not told["changed"], told

@@ -157,6 +157,7 @@ class Request:
         done = {"stack": self.foundation.changes, "recovered": recovered, "pruned": pruned}
         changed = changed or any(done.values())
         told = {"advanced": advanced, "migrated": host.migrated, "seconds": host.seconds}
+        told |= {"warnings": host.warnings} if host.warnings else {}
         return {"changed": changed, "diffs": diffs, **done, **told}
 
     def host(self, lock: Lock) -> Host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,8 +22,17 @@ CALL_SECONDS = 90.0
 UNREAD = "--no-reload"
 
 
+def patience(*command: str) -> float:
+    """Return how long a call may take: for whom it stops, as long as systemd gives them, too."""
+    units = [re.sub("@.*[.]", "@.", word) for word in command if word.endswith(".service")]
+    texts = "".join(read(UNITS / unit) for unit in units)
+    told = re.findall(r"^TimeoutStopSec=(\d+)$", texts, re.M)
+    return CALL_SECONDS + max(map(int, told), default=0)
+
+
 def call(*command: str, check: bool = True, cwd: Path | None = None) -> str:
     """Run a command of systemd, return what it says, or refuse with its words."""
+    seconds = patience(*command)
     try:
         done = subprocess.run(
             command,
@@ -30,12 +40,12 @@ def call(*command: str, check: bool = True, cwd: Path | None = None) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=CALL_SECONDS,
+            timeout=seconds,
             text=True,
             errors="replace",
         )
     except subprocess.TimeoutExpired:
-        slow = f"{' '.join(command)} did not end within {CALL_SECONDS:g} s"
+        slow = f"{' '.join(command)} did not end within {seconds:g} s"
         raise Refused(f"{slow}: look at systemctl list-jobs on the host.") from None
     if check and done.returncode:
         raise Refused(
