@@ -88,3 +88,19 @@ def test_an_instance_that_takes_long_to_end_is_left_to_the_next_run(
     assert old not in instances(host)
     told = module.run(what, files=patient)
     assert told and not told["changed"], told
+
+
+def test_what_somebody_disabled_is_told_and_enabled_again(one: Service) -> None:
+    host, what = one.hosts[0], one.wheel("27.9")
+    assert one.deploy(what)["h1"].ok
+    units = f"{instances(host)[0]} {NAME}-front.socket {NAME}-front.service"
+    host.sh(f"systemctl disable {units}")
+    assert one.deploy(what, "--check")["h1"].host["changed"]
+    run = one.deploy(what)["h1"]
+    assert run.ok and run.host["changed"], run.output
+    assert host.sh(f"systemctl is-enabled {units}").split() == ["enabled"] * 3
+    host.halt()
+    host.boot()
+    assert one.live() == ["27.9"]
+    run = one.deploy(what)["h1"]
+    assert run.ok and not run.host["changed"], run.output

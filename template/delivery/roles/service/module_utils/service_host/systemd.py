@@ -16,7 +16,7 @@ from .files import discard, read, write
 from .foundation import Foundation
 from .lock import Lock
 from .tls import forget
-from .units import UNITS, Units, call
+from .units import UNITS, UNREAD, Units, call, woken
 
 # What a running front is started anew for.
 FRONT = {"Caddyfile", "front", "leave.py"}
@@ -105,8 +105,15 @@ class Systemd(Foundation):
         found = super().missing()
         found += ["units"] if self.unread() else []
         found += ["old tools"] if self.old_tools() else []
+        found += ["boot"] if self.asleep() else []
         as_told = self.is_active(self.server) and not self.stale.exists()
         return found if as_told else [*found, "front"]
+
+    def asleep(self) -> list[str]:
+        """Return the units that a boot would not start: of the front, of who has the traffic."""
+        live = self.layout.live()
+        units = [self.sockets, self.server, *([self.keeper.unit(live)] if live else [])]
+        return [unit for unit in units if not woken(unit)]
 
     @staticmethod
     def is_active(unit: str) -> bool:
@@ -172,8 +179,10 @@ class Systemd(Foundation):
 
     def raise_front(self) -> None:
         """Let the front run as its units and its tools now say; the sockets stay open meanwhile."""
+        if asleep := self.asleep():
+            call("systemctl", "enable", "--quiet", UNREAD, *asleep)
+            self.changes.append("boot")
         if not self.is_active(self.sockets) or read(self.stale):
-            call("systemctl", "enable", "--quiet", self.sockets, self.server)
             call("systemctl", "stop", self.sockets, self.server)
             call("systemctl", "start", self.sockets)
         pid = int(call("systemctl", "show", "--property=MainPID", "--value", self.server))

@@ -55,6 +55,11 @@ def call(*command: str, check: bool = True, cwd: Path | None = None) -> str:
     return done.stdout
 
 
+def woken(unit: str) -> list[Path]:
+    """Return what makes a boot start a unit: the links to it, in folders of who wants it."""
+    return list(UNITS.glob(f"*.wants/{unit}"))
+
+
 class Units:
     """The units of one service; systemd keeps them running."""
 
@@ -74,7 +79,7 @@ class Units:
         """Return the instances that systemd runs, or will after a reboot."""
         listed = call("systemctl", "list-units", "--plain", "--no-legend", self.unit("*"))
         units = [line.split()[0] for line in listed.splitlines()]
-        units += [path.name for path in UNITS.glob(f"*.wants/{self.unit('*')}")]
+        units += [path.name for path in woken(self.unit("*"))]
         return {unit.partition("@")[2].removesuffix(".service") for unit in units}
 
     def status(self, name: str) -> Status:
