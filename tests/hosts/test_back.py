@@ -104,3 +104,17 @@ def test_what_somebody_disabled_is_told_and_enabled_again(one: Service) -> None:
     assert one.live() == ["27.9"]
     run = one.deploy(what)["h1"]
     assert run.ok and not run.host["changed"], run.output
+
+
+def test_a_front_that_does_not_start_says_why(one: Service) -> None:
+    host, what = one.hosts[0], one.wheel("27.9")
+    assert one.deploy(what)["h1"].ok
+    host.sh(f"systemctl stop {NAME}-front.service && chmod 600 {ROOT}/Caddyfile")
+    run = one.deploy(what)["h1"]
+    host.sh(f"chmod 644 {ROOT}/Caddyfile")
+    assert not run.ok
+    where = f"see journalctl --unit={NAME}-front.service"
+    assert run.host["reason"] == f"Caddy does not start: {where}."
+    assert "Caddyfile: permission denied" in run.output
+    assert one.deploy(what)["h1"].ok
+    assert one.live() == ["27.9"]

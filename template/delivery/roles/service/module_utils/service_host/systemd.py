@@ -186,13 +186,13 @@ class Systemd(Foundation):
             call("systemctl", "stop", self.sockets, self.server)
             call("systemctl", "start", self.sockets)
         pid = int(call("systemctl", "show", "--property=MainPID", "--value", self.server))
-        if not pid:
-            call("systemctl", "start", self.server)
+        as_told = pid and not self.stale.exists() and self.is_current(pid)
+        if not as_told:
+            # Why it does not start is in its journal.
+            call("systemctl", "restart" if pid else "start", self.server, check=False)
             self.changes.append("front")
-        elif self.stale.exists() or not self.is_current(pid):
-            call("systemctl", "restart", self.server)
-            self.changes.append("front")
-        if not self.wait(self.front_answers, FRONT_SECONDS):
+        seconds = FRONT_SECONDS if as_told or self.is_active(self.server) else 0.0
+        if not self.wait(self.front_answers, seconds):
             said = call("journalctl", "--lines=20", "--output=cat", f"--unit={self.server}")
             where = f"see journalctl --unit={self.server}"
             raise Refused(f"Caddy does not start: {where}.", said.splitlines())
