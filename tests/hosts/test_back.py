@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,23 @@ def test_an_instance_that_takes_long_to_end_is_left_to_the_next_run(
     assert old not in instances(host)
     told = module.run(what, files=patient)
     assert told and not told["changed"], told
+
+
+def test_a_power_cut_brings_back_who_has_the_traffic_alone(one: Service) -> None:
+    host, module, new = one.hosts[0], Module(one.hosts[0]), one.wheel("27.8")
+    assert module.run(one.wheel("27.7"))
+    (old,) = instances(host)
+    for place in ("cutover", "verify"):
+        assert module.run(new, STEPS.index(place)) is None
+        assert len(instances(host)) == 2
+        host.sh("sync")
+        host.halt(signal.SIGKILL)
+        host.boot()
+        assert inside(host) == ("27.7" if place == "cutover" else "27.8")
+        assert len(instances(host)) == 1
+        assert (old in instances(host)) == (place == "cutover")
+    told = module.run(new)
+    assert told and told["recovered"] == "finished the deploy of 27.8", told
 
 
 def test_what_somebody_disabled_is_told_and_enabled_again(one: Service) -> None:

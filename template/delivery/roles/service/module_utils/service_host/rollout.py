@@ -113,8 +113,12 @@ class Rollout:
         self.pid = host.keeper.status(name).pid
 
     def cutover(self) -> None:
-        """Give it the traffic."""
-        traffic.point(self.host.layout, self.target.instance)
+        """Give it the traffic, and let a reboot start it alone."""
+        keeper, name = self.host.keeper, self.target.instance
+        keeper.enable(name)
+        traffic.point(self.host.layout, name)
+        if self.before not in (None, name):
+            keeper.disable(str(self.before))
 
     def verify(self) -> None:
         """See that the world gets its answers, from the process that was probed."""
@@ -212,6 +216,7 @@ def undo(host: Host, run: str, target: Entry, before: str | None, reason: str) -
 def revive(host: Host, instance: str) -> None:
     """Let an instance be up, and wait until it is well; who is not in time gets the traffic ill."""
     host.keeper.start(instance)
+    host.keeper.enable(instance)
     told = read_json(host.layout.instance(instance)) or {}
     known = Entry(instance, str(told.get("version")), str(told.get("sha256")))
     with contextlib.suppress(Refused):

@@ -98,6 +98,12 @@ class Supervisor:
             time.sleep(0.02)
         self.call("startProcess", instance, False, ignore=(ALREADY_STARTED,))
 
+    def enable(self, instance: str) -> None:
+        """Leave it at that: no boot starts supervisor."""
+
+    def disable(self, instance: str) -> None:
+        """Leave it at that: no boot starts supervisor."""
+
     def stop(self, instance: str) -> None:
         """Stop an instance, and forget it."""
         (self.programs / f"{instance}.conf").unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import Refused
-from .files import read, without
+from .files import read, sync, without
 from .keeper import Status
 from .layout import Layout
 from .lock import Lock
@@ -98,9 +98,18 @@ class Units:
         return Status(sub, pid, detail, up)
 
     def start(self, instance: str) -> None:
-        """Start an instance, now and after a reboot."""
-        unit = self.unit(instance)
-        call("systemctl", "enable", "--quiet", "--now", "--no-block", UNREAD, unit)
+        """Start an instance, until a reboot."""
+        call("systemctl", "start", "--no-block", self.unit(instance))
+
+    def enable(self, instance: str) -> None:
+        """Let an instance come up after a reboot."""
+        call("systemctl", "enable", "--quiet", UNREAD, self.unit(instance))
+        for link in woken(self.unit(instance)):
+            sync(link.parent)
+
+    def disable(self, instance: str) -> None:
+        """Let an instance run on, and not come up after a reboot."""
+        call("systemctl", "disable", "--quiet", UNREAD, self.unit(instance))
 
     def stop(self, instance: str) -> None:
         """Stop an instance, and forget it."""
