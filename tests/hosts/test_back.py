@@ -127,12 +127,15 @@ def test_what_somebody_disabled_is_told_and_enabled_again(one: Service) -> None:
 def test_a_front_that_does_not_start_says_why(one: Service) -> None:
     host, what = one.hosts[0], one.wheel("27.9")
     assert one.deploy(what)["h1"].ok
-    host.sh(f"systemctl stop {NAME}-front.service && chmod 600 {ROOT}/Caddyfile")
+    folder = f"/etc/systemd/system/{NAME}-front.service.d"
+    said = "[Service]\\nExecStart=\\nExecStart=/bin/sh -c 'echo no front today; exit 3'\\n"
+    host.sh(f'mkdir {folder} && printf "{said}" >{folder}/broken.conf && systemctl daemon-reload')
+    host.sh(f"systemctl stop {NAME}-front.service")
     run = one.deploy(what)["h1"]
-    host.sh(f"chmod 644 {ROOT}/Caddyfile")
+    host.sh(f"rm -r {folder} && systemctl daemon-reload")
     assert not run.ok
     where = f"see journalctl --unit={NAME}-front.service"
     assert run.host["reason"] == f"Caddy does not start: {where}."
-    assert "Caddyfile: permission denied" in run.output
+    assert "| no front today" in run.output
     assert one.deploy(what)["h1"].ok
     assert one.live() == ["27.9"]

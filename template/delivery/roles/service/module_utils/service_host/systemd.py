@@ -193,6 +193,8 @@ class Systemd(Foundation):
             self.changes.append("front")
         seconds = FRONT_SECONDS if as_told or self.is_active(self.server) else 0.0
         if not self.wait(self.front_answers, seconds):
+            # What it wrote at its end may be on its way to the journal still.
+            call("journalctl", "--sync", check=False)
             said = call("journalctl", "--lines=20", "--output=cat", f"--unit={self.server}")
             where = f"see journalctl --unit={self.server}"
             raise Refused(f"Caddy does not start: {where}.", said.splitlines())
