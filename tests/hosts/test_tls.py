@@ -135,6 +135,24 @@ def test_a_renewed_certificate_costs_no_request(secure: Service, tmp_path: Path)
     assert count["failed"] == 0, count
 
 
+def test_a_key_of_another_certificate_is_told_and_changes_nothing(
+    secure: Service, tmp_path: Path
+) -> None:
+    authority, given = certified(tmp_path)
+    secure.variables |= given
+    assert secure.deploy(secure.wheel("1.0"))["h5"].ok
+    other = tmp_path / "other"
+    other.mkdir()
+    secure.variables["service_certificate_key"] = certified(other)[1]["service_certificate_key"]
+    for options in (("--check",), ()):
+        run = secure.deploy(secure.wheel("1.0"), *options)["h5"]
+        assert "service_certificate_key is the key of another" in run.host["reason"], run.output
+    secure.variables |= given
+    assert ask(secure, authority)["version"] == "1.0"
+    run = secure.deploy(secure.wheel("1.0"))["h5"]
+    assert run.ok and not run.host["changed"], run.output
+
+
 def test_tls_without_a_name_or_a_certificate_is_refused(secure: Service) -> None:
     before = secure.variables
     secure.variables = {**before, "service_domains": []}

@@ -1,7 +1,7 @@
 """Run what the module runs, and die where told: child.py MODULE_UTILS STEP UV ("-": none).
 
-STEP is the place of a rollout's step before which to die; or "set-up 3": before the third change
-of what the service stands on.
+STEP is the place of a rollout's step before which to die; or "full 3": before the third the disk is
+full; or "set-up 3": die before the third change of what the service stands on.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ from service_host import api, install, journal, lock, rollout, stack, supervisor
 def die(_rollout: rollout.Rollout) -> None:
     """End as nobody can prepare for."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def full(_rollout: rollout.Rollout) -> None:
+    """Fail as what cannot be written down does."""
+    raise OSError(28, os.strerror(28), "journal.jsonl")
 
 
 def asks(words: tuple[Any, ...]) -> bool:
@@ -90,8 +95,10 @@ def main() -> None:
     if sys.argv[2].startswith("set-up "):
         dying(int(sys.argv[2].removeprefix("set-up ")))
     elif sys.argv[2]:
-        place = int(sys.argv[2])
-        step: tuple[str, Callable[[rollout.Rollout], None]] = ("install", die)
+        what, _, number = sys.argv[2].rpartition(" ")
+        place = int(number)
+        step: tuple[str, Callable[[rollout.Rollout], None]]
+        step = ("install", full if what == "full" else die)
         rollout.STEPS = (*rollout.STEPS[:place], step, *rollout.STEPS[place:])
     if sys.argv[3]:
         install.find_uv = lambda: None if sys.argv[3] == "-" else sys.argv[3]

@@ -34,6 +34,12 @@ def healthz():
 def healthz():
     return ('500 Sick' if 'TINY_SICK' in os.environ else '200 OK'), b''
 """,
+    "sick once live": """
+def healthz():
+    link = Path("run/current.sock")
+    live = link.is_symlink() and str(link.readlink()) in " ".join(sys.argv)
+    return ('500 Sick' if live else '200 OK'), b''
+""",
     "fails, or gives no answer": """
 turns = 0
 def index(body):

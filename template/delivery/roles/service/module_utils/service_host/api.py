@@ -174,7 +174,8 @@ class Request:
         done = {"stack": self.foundation.changes, "recovered": recovered, "pruned": pruned}
         changed = changed or any(done.values())
         told = {"advanced": self.advanced, "migrated": host.migrated, "seconds": host.seconds}
-        return {"changed": changed, "diffs": diffs, "warnings": warnings, **done, **told}
+        told["warnings"] = [*host.warnings, *warnings]
+        return {"changed": changed, "diffs": diffs, **done, **told}
 
     def host(self, lock: Lock) -> Host:
         """Return the service on this host."""

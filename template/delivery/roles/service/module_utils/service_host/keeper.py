@@ -29,7 +29,13 @@ class Keeper(Protocol):
         """Return how an instance is."""
 
     def start(self, instance: str) -> None:
-        """Start an instance, now and after a reboot."""
+        """Start an instance, until a reboot."""
+
+    def enable(self, instance: str) -> None:
+        """Let an instance come up after a reboot."""
+
+    def disable(self, instance: str) -> None:
+        """Let an instance run on, and not come up after a reboot."""
 
     def stop(self, instance: str) -> None:
         """Stop an instance, now and for good."""

@@ -36,6 +36,7 @@ class Host:
     migrate: bool = True
     migrated: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
     def timed(self, what: str) -> Iterator[None]:
@@ -46,6 +47,13 @@ class Host:
         finally:
             spent = self.seconds.get(what, 0.0) + time.monotonic() - start
             self.seconds[what] = round(spent, 3)
+
+    def stop(self, instance: str) -> None:
+        """Stop an instance that has no traffic; one that takes too long is left to the next run."""
+        try:
+            self.keeper.stop(instance)
+        except Refused as error:
+            self.warnings.append(f"An instance that has no traffic did not stop: {error.reason}")
 
     def log(self, instance: str) -> list[str]:
         """Return the last lines that an instance wrote, without the secrets it was given."""
@@ -66,6 +74,7 @@ class Rollout:
     before: str | None
     run: str = ""
     pid: int = 0
+    serves: bool = False
 
     def begin(self) -> None:
         """Write down what is about to happen."""
@@ -104,8 +113,12 @@ class Rollout:
         self.pid = host.keeper.status(name).pid
 
     def cutover(self) -> None:
-        """Give it the traffic."""
-        traffic.point(self.host.layout, self.target.instance)
+        """Give it the traffic, and let a reboot start it alone."""
+        keeper, name = self.host.keeper, self.target.instance
+        keeper.enable(name)
+        traffic.point(self.host.layout, name)
+        if self.before not in (None, name):
+            keeper.disable(str(self.before))
 
     def verify(self) -> None:
         """See that the world gets its answers, from the process that was probed."""
@@ -120,7 +133,8 @@ class Rollout:
             traffic.drain(self.host.layout, str(self.before), self.host.drain_seconds)
 
     def stop(self) -> None:
-        """Stop every other instance."""
+        """Stop every other instance: this one serves, so that nothing goes back from here on."""
+        self.serves = True
         stop_others(self.host, self.target.instance, drained=self.before)
 
     def end(self) -> None:
@@ -166,15 +180,19 @@ STEPS: tuple[tuple[str, Callable[[Rollout], None]], ...] = (
 
 
 def roll(rollout: Rollout) -> None:
-    """Take every step; when one fails, put everything back and say why."""
+    """Take every step; when one fails before the end, put everything back and say why."""
     try:
         for account, step in STEPS:
             with rollout.host.timed(account):
                 step(rollout)
     except (Refused, OSError) as error:
-        reason = sentence(error)
-        undo(rollout.host, rollout.run, rollout.target, rollout.before, reason)
-        raise Refused(reason, getattr(error, "log", ())) from error
+        reason, host, target = sentence(error), rollout.host, rollout.target
+        if rollout.serves:
+            # What is left to do the next run does, as for one that was killed here.
+            reason += f" {target.version} is live all the same: deploy it again to end that."
+        else:
+            undo(host, rollout.run, target, rollout.before, reason)
+        raise Refused(reason, (*getattr(error, "log", ()), *host.warnings)) from error
 
 
 def undo(host: Host, run: str, target: Entry, before: str | None, reason: str) -> None:
@@ -182,17 +200,28 @@ def undo(host: Host, run: str, target: Entry, before: str | None, reason: str) -
     layout, name = host.layout, target.instance
     if before != name:
         if layout.live() == name:
-            if before is not None and not host.keeper.status(before).up:
-                host.keeper.start(before)
+            if before is not None:
+                revive(host, before)
             traffic.point(layout, before)
             traffic.drain(layout, name, host.drain_seconds)
-        host.keeper.stop(name)
+        host.stop(name)
     if target not in host.journal.state().stack:
         layout.instance(name).unlink(missing_ok=True)
     if not layout.complete(target.version).exists():
         discard(layout.release(target.version))
     if run:
         host.journal.end(run, reason)
+
+
+def revive(host: Host, instance: str) -> None:
+    """Let an instance be up, and wait until it is well; who is not in time gets the traffic ill."""
+    host.keeper.start(instance)
+    host.keeper.enable(instance)
+    told = read_json(host.layout.instance(instance)) or {}
+    known = Entry(instance, str(told.get("version")), str(told.get("sha256")))
+    with contextlib.suppress(Refused):
+        connect = over_unix(host.layout.socket(instance))
+        wait_until_good(connect, known, host.probe_seconds, lambda: None)
 
 
 def recover(host: Host) -> str | None:
@@ -203,8 +232,7 @@ def recover(host: Host) -> str | None:
     run, target, before = state.begun.run, state.begun.target, state.begun.before
     reason = "it was interrupted"
     if state.begun.action in ("deploy", "rollback") and host.layout.live() == target.instance:
-        if not host.keeper.status(target.instance).up:
-            host.keeper.start(target.instance)
+        host.keeper.start(target.instance)
         problem = settled(host, target)
         if problem is None:
             if before not in (None, target.instance):
@@ -242,5 +270,5 @@ def stop_others(host: Host, live: str, drained: str | None = None) -> list[str]:
     for name in others:
         if name != drained:
             traffic.drain(host.layout, name, host.drain_seconds)
-        host.keeper.stop(name)
+        host.stop(name)
     return others

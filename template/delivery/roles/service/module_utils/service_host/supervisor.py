@@ -93,7 +93,16 @@ class Supervisor:
         write(self.programs / f"{instance}.conf", PROGRAM.format(instance=instance))
         self.call("reloadConfig")
         self.call("addProcessGroup", instance, ignore=(ALREADY_ADDED,))
+        # One that ends still is passed over; supervisor kills it in the end.
+        while self.status(instance).state == "stopping":
+            time.sleep(0.02)
         self.call("startProcess", instance, False, ignore=(ALREADY_STARTED,))
+
+    def enable(self, instance: str) -> None:
+        """Leave it at that: no boot starts supervisor."""
+
+    def disable(self, instance: str) -> None:
+        """Leave it at that: no boot starts supervisor."""
 
     def stop(self, instance: str) -> None:
         """Stop an instance, and forget it."""

@@ -16,7 +16,7 @@ from .files import discard, read, write
 from .foundation import Foundation
 from .lock import Lock
 from .tls import forget
-from .units import UNITS, Units, call
+from .units import UNITS, UNREAD, Units, call, woken
 
 # What a running front is started anew for.
 FRONT = {"Caddyfile", "front", "leave.py"}
@@ -105,8 +105,15 @@ class Systemd(Foundation):
         found = super().missing()
         found += ["units"] if self.unread() else []
         found += ["old tools"] if self.old_tools() else []
+        found += ["boot"] if self.asleep() else []
         as_told = self.is_active(self.server) and not self.stale.exists()
         return found if as_told else [*found, "front"]
+
+    def asleep(self) -> list[str]:
+        """Return the units that a boot would not start: of the front, of who has the traffic."""
+        live = self.layout.live()
+        units = [self.sockets, self.server, *([self.keeper.unit(live)] if live else [])]
+        return [unit for unit in units if not woken(unit)]
 
     @staticmethod
     def is_active(unit: str) -> bool:
@@ -172,18 +179,22 @@ class Systemd(Foundation):
 
     def raise_front(self) -> None:
         """Let the front run as its units and its tools now say; the sockets stay open meanwhile."""
+        if asleep := self.asleep():
+            call("systemctl", "enable", "--quiet", UNREAD, *asleep)
+            self.changes.append("boot")
         if not self.is_active(self.sockets) or read(self.stale):
-            call("systemctl", "enable", "--quiet", self.sockets, self.server)
             call("systemctl", "stop", self.sockets, self.server)
             call("systemctl", "start", self.sockets)
         pid = int(call("systemctl", "show", "--property=MainPID", "--value", self.server))
-        if not pid:
-            call("systemctl", "start", self.server)
+        as_told = pid and not self.stale.exists() and self.is_current(pid)
+        if not as_told:
+            # Why it does not start is in its journal.
+            call("systemctl", "restart" if pid else "start", self.server, check=False)
             self.changes.append("front")
-        elif self.stale.exists() or not self.is_current(pid):
-            call("systemctl", "restart", self.server)
-            self.changes.append("front")
-        if not self.wait(self.front_answers, FRONT_SECONDS):
+        seconds = FRONT_SECONDS if as_told or self.is_active(self.server) else 0.0
+        if not self.wait(self.front_answers, seconds):
+            # What it wrote at its end may be on its way to the journal still.
+            call("journalctl", "--sync", check=False)
             said = call("journalctl", "--lines=20", "--output=cat", f"--unit={self.server}")
             where = f"see journalctl --unit={self.server}"
             raise Refused(f"Caddy does not start: {where}.", said.splitlines())

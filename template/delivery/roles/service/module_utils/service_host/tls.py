@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import Refused
 from .files import discard, read, write
+
+# What OpenSSL says when the key is another one, or one of another kind.
+MISMATCHED = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class Tls:
     key: str | None = None
 
     def check(self) -> None:
-        """Refuse what lacks a name, or a certificate that is to be given."""
+        """Refuse what lacks a name, or a certificate that is to be given, with its key."""
         if not self.host:
             raise Refused("service_tls needs a name to speak for: give service_domains one.")
         if "" in (self.certificate, self.key):
@@ -27,6 +32,8 @@ class Tls:
                 "service_tls is given, and the certificate is not: give service_certificate and"
                 " service_certificate_key their PEM texts."
             )
+        if self.certificate and self.key and (problem := unfit(self.certificate, self.key)):
+            raise Refused(f"{problem}; the front is as it was.")
 
     def wrong(self, root: Path) -> dict[str, str]:
         """Return the files of the certificate that are not as they should be."""
@@ -42,6 +49,33 @@ class Tls:
         for name, text in changed.items():
             write(root / name, text, 0o600)
         return list(changed)
+
+
+def unfit(certificate: str, key: str) -> str | None:
+    """Say why a front could not start with a certificate and a key, if it could not."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # How strong a key has to be is for those who ask for it to say.
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    try:
+        context.load_verify_locations(cadata=certificate.encode("ascii", "ignore").decode())
+    except (ssl.SSLError, ValueError):
+        return "service_certificate has no certificate in it: give it its PEM text"
+    # Files in memory, for a key that may be no good is not to lie about.
+    pair = [os.memfd_create(name) for name in ("certificate", "key")]
+    certificates, private = (f"/proc/self/fd/{handle}" for handle in pair)
+    try:
+        for handle, text in zip(pair, (certificate, key), strict=True):
+            os.write(handle, text.encode())
+        # A key that has a password has nobody to ask for it.
+        context.load_cert_chain(certificates, private, password="")
+    except (ssl.SSLError, ValueError) as error:
+        if getattr(error, "reason", "") in MISMATCHED:
+            return "service_certificate_key is the key of another certificate"
+        return "service_certificate_key has no key that opens without a password: give its PEM text"
+    finally:
+        for handle in pair:
+            os.close(handle)
+    return None
 
 
 def forget(front: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import Refused
-from .files import read, without
+from .files import read, sync, without
 from .keeper import Status
 from .layout import Layout
 from .lock import Lock
@@ -15,14 +16,23 @@ from .lock import Lock
 UNITS = Path("/etc/systemd/system")
 # What a unit says of a server, and not of a script that ends.
 OF_A_SERVER = ("Exec", "NotifyAccess", "Restart", "TimeoutStart", "Type")
-UP = ("active", "activating", "deactivating", "reloading")
+UP = ("active", "activating", "reloading")
 CALL_SECONDS = 90.0
 # The links of a boot are read at a boot; to read all units again now takes a quarter of a second.
 UNREAD = "--no-reload"
 
 
+def patience(*command: str) -> float:
+    """Return how long a call may take: for whom it stops, as long as systemd gives them, too."""
+    units = [re.sub("@.*[.]", "@.", word) for word in command if word.endswith(".service")]
+    texts = "".join(read(UNITS / unit) for unit in units)
+    told = re.findall(r"^TimeoutStopSec=(\d+)$", texts, re.M)
+    return CALL_SECONDS + max(map(int, told), default=0)
+
+
 def call(*command: str, check: bool = True, cwd: Path | None = None) -> str:
     """Run a command of systemd, return what it says, or refuse with its words."""
+    seconds = patience(*command)
     try:
         done = subprocess.run(
             command,
@@ -30,12 +40,12 @@ def call(*command: str, check: bool = True, cwd: Path | None = None) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=CALL_SECONDS,
+            timeout=seconds,
             text=True,
             errors="replace",
         )
     except subprocess.TimeoutExpired:
-        slow = f"{' '.join(command)} did not end within {CALL_SECONDS:g} s"
+        slow = f"{' '.join(command)} did not end within {seconds:g} s"
         raise Refused(f"{slow}: look at systemctl list-jobs on the host.") from None
     if check and done.returncode:
         raise Refused(
@@ -43,6 +53,11 @@ def call(*command: str, check: bool = True, cwd: Path | None = None) -> str:
             done.stdout.splitlines()[-20:],
         )
     return done.stdout
+
+
+def woken(unit: str) -> list[Path]:
+    """Return what makes a boot start a unit: the links to it, in folders of who wants it."""
+    return list(UNITS.glob(f"*.wants/{unit}"))
 
 
 class Units:
@@ -64,7 +79,7 @@ class Units:
         """Return the instances that systemd runs, or will after a reboot."""
         listed = call("systemctl", "list-units", "--plain", "--no-legend", self.unit("*"))
         units = [line.split()[0] for line in listed.splitlines()]
-        units += [path.name for path in UNITS.glob(f"*.wants/{self.unit('*')}")]
+        units += [path.name for path in woken(self.unit("*"))]
         return {unit.partition("@")[2].removesuffix(".service") for unit in units}
 
     def status(self, name: str) -> Status:
@@ -79,13 +94,22 @@ class Units:
         sub, pid = facts["SubState"], int(facts["MainPID"])
         detail = f"{facts['Result']}, exit status {facts['ExecMainStatus']}"
         # A busy systemd may have taken the order to start it, and not begun yet.
-        up = (facts["ActiveState"] in UP or "Job" in facts) and sub != "auto-restart"
+        up = (facts["ActiveState"] in UP or bool(facts.get("Job"))) and sub != "auto-restart"
         return Status(sub, pid, detail, up)
 
     def start(self, instance: str) -> None:
-        """Start an instance, now and after a reboot."""
-        unit = self.unit(instance)
-        call("systemctl", "enable", "--quiet", "--now", "--no-block", UNREAD, unit)
+        """Start an instance, until a reboot."""
+        call("systemctl", "start", "--no-block", self.unit(instance))
+
+    def enable(self, instance: str) -> None:
+        """Let an instance come up after a reboot."""
+        call("systemctl", "enable", "--quiet", UNREAD, self.unit(instance))
+        for link in woken(self.unit(instance)):
+            sync(link.parent)
+
+    def disable(self, instance: str) -> None:
+        """Let an instance run on, and not come up after a reboot."""
+        call("systemctl", "disable", "--quiet", UNREAD, self.unit(instance))
 
     def stop(self, instance: str) -> None:
         """Stop an instance, and forget it."""
