@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,6 +41,8 @@ class Module(Protocol):
 
 def answer(module: Module) -> None:
     """Do what the module was asked for; say in one sentence why it failed, if it did."""
+    # The service and its front are others than who makes what they read.
+    os.umask(0o022)
     try:
         request = Request(module.params)
         result = request.answer(module.check_mode)
