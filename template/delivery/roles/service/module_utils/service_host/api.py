@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +43,8 @@ class Module(Protocol):
 
 def answer(module: Module) -> None:
     """Do what the module was asked for; say in one sentence why it failed, if it did."""
+    # The service and its front are others than who makes what they read.
+    os.umask(0o022)
     request = None
     try:
         request = Request(module.params)
@@ -113,6 +116,7 @@ class Request:
 
     def answer(self, check: bool) -> Result:
         """Bring the host to the state that was asked for, or only say what that would change."""
+        self.foundation.stays()
         before, state = self.picture(), self.journal.state()
         if self.state == "stopped":
             work: Result = self.stop(check)
@@ -131,13 +135,15 @@ class Request:
         """Stop the service and its front."""
         runs = self.foundation.runs()
         if runs and not check:
+            # Whoever removed it by hand has stopped nothing.
+            self.layout.root.mkdir(parents=True, exist_ok=True)
             with held(self.layout.lock, self.parameters["by"], None):
                 self.foundation.down()
         return {"changed": runs, "diffs": [{"before": "up\n" * runs, "after": ""}] * runs}
 
     def vanish(self, check: bool) -> Result:
         """Take the service, its front and every release off the host."""
-        there = self.layout.root.exists() or self.foundation.runs()
+        there = self.foundation.is_there()
         if there and not check:
             self.layout.root.mkdir(parents=True, exist_ok=True)
             with held(self.layout.lock, self.parameters["by"], None):
@@ -224,6 +230,10 @@ class Request:
                 well = state.live == target and release.healthy(host, target)
                 diffs += processes(host, target, well)
                 after = state if whole and well else state.after("deploy", target)
+                told = (self.layout, target, self.artifact, self.environment)
+                lost = state.live == target and not release.described(*told)
+                # What it says is secret.
+                diffs += [{"before_header": "description", "before": "", "after": "new\n"}] * lost
             elif not whole:
                 after = state.after("stage", target)
         elif self.state == "absent":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import Refused
-from .files import discard, read, write
+from .files import discard, holds, write
 
 # What OpenSSL says when the key is another one, or one of another kind.
 MISMATCHED = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
@@ -38,7 +38,7 @@ class Tls:
     def wrong(self, root: Path) -> dict[str, str]:
         """Return the files of the certificate that are not as they should be."""
         told = {"certificate.pem": self.certificate, "key.pem": self.key}
-        return {name: text for name, text in told.items() if text and read(root / name) != text}
+        return {n: text for n, text in told.items() if text and not holds(root / n, text, 0o600)}
 
     def keep(self, root: Path) -> list[str]:
         """Keep the certificate where systemd takes it from; return which files that changed.
@@ -80,5 +80,8 @@ def unfit(certificate: str, key: str) -> str | None:
 
 def forget(front: str) -> None:
     """Remove what a front has kept for its own authority; systemd put a link before it."""
-    discard(Path("/var/lib/private", front))
-    Path("/var/lib", front).unlink(missing_ok=True)
+    kept, link = Path("/var/lib/private", front), Path("/var/lib", front)
+    # A folder of that name is the state of another service.
+    if link.is_symlink() and link.resolve() == kept.resolve():
+        discard(kept)
+        link.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 from collections.abc import Sequence
@@ -60,6 +61,20 @@ def woken(unit: str) -> list[Path]:
     return list(UNITS.glob(f"*.wants/{unit}"))
 
 
+def end(*units: str) -> None:
+    """Stop units, now and after a reboot; one that is not there has nothing to stop."""
+    # What disable does, which refuses a unit whose file is gone, or was never written.
+    for link in (link for unit in units for link in woken(unit)):
+        link.unlink()
+        with contextlib.suppress(OSError):
+            # Somebody else's may be in it.
+            link.parent.rmdir()
+    listed = call("systemctl", "list-units", "--plain", "--no-legend", *units)
+    if up := [line.split()[0] for line in listed.splitlines()]:
+        call("systemctl", "stop", *up)
+        call("systemctl", "reset-failed", "--quiet", *up, check=False)
+
+
 class Units:
     """The units of one service; systemd keeps them running."""
 
@@ -113,8 +128,7 @@ class Units:
 
     def stop(self, instance: str) -> None:
         """Stop an instance, and forget it."""
-        call("systemctl", "disable", "--quiet", "--now", UNREAD, self.unit(instance))
-        call("systemctl", "reset-failed", "--quiet", self.unit(instance), check=False)
+        end(self.unit(instance))
         self.layout.socket(instance).unlink(missing_ok=True)
 
     def once(self, instance: str, script: str, lock: Lock) -> int:
