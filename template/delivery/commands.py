@@ -108,8 +108,8 @@ def publish(project: Project) -> None:
     made = project.artifact()
     if made is None:
         raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
-    file, documents = project.wheel(made), project.papers(made)
-    new = project.config.index.publish(project.config.name, file, list(documents.values()))
+    papers = list(project.papers(made).values())
+    new = project.config.index.publish(project.config.name, project.wheel(made), papers)
     if new:
         project.record("published", PUBLISH, made, index=project.config.index.name)
     print(f"{made.wheel} {'is in' if new else 'was already in'} {project.config.index}")
@@ -245,9 +245,8 @@ def ci(config: Config, write: bool) -> int:
     try:
         from .ci import files  # comes with the first CI system
     except ModuleNotFoundError:
-        raise UsageError(
-            "no CI system was chosen: uvx copier update --defaults --data 'ci=[github]'"
-        ) from None
+        way = "uvx copier update --defaults --data 'ci=[github]'"
+        raise UsageError(f"no CI system was chosen: {way}") from None
     if write:
         print(
             "\n".join(files.write(config)) or "every CI file already says what delivery.toml says"

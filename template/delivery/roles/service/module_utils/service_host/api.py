@@ -148,7 +148,7 @@ class Request:
             self.layout.root.mkdir(parents=True, exist_ok=True)
             with held(self.layout.lock, self.parameters["by"], None):
                 self.foundation.vanish()
-        return {"changed": there, "after": drawn(State(), set())}
+        return {"changed": there, "after": release.drawn(State(), set())}
 
     def check(self) -> None:
         """Refuse what cannot work on this host, before anything is touched."""
@@ -180,8 +180,8 @@ class Request:
         done = {"stack": self.foundation.changes, "recovered": recovered, "pruned": pruned}
         changed = changed or any(done.values())
         told = {"advanced": self.advanced, "migrated": host.migrated, "seconds": host.seconds}
-        told["warnings"] = [*host.warnings, *warnings]
-        return {"changed": changed, "diffs": diffs, **done, **told}
+        said = [*host.warnings, *warnings]
+        return {"changed": changed, "diffs": diffs, "warnings": said, **done, **told}
 
     def host(self, lock: Lock) -> Host:
         """Return the service on this host."""
@@ -228,7 +228,7 @@ class Request:
             there.add(target.version)
             if self.state == "live":
                 well = state.live == target and release.healthy(host, target)
-                diffs += processes(host, target, well)
+                diffs += release.processes(host, target, well)
                 after = state if whole and well else state.after("deploy", target)
                 told = (self.layout, target, self.artifact, self.environment)
                 lost = state.live == target and not release.described(*told)
@@ -243,10 +243,10 @@ class Request:
             target = release.way_back(self.layout, state, self.name, self.version, left)
             goal = target.version
             if target != state.live or not release.healthy(host, target):
-                diffs += processes(host, target, well=target != state.live)
+                diffs += release.processes(host, target, well=target != state.live)
                 after = state.after("rollback", target)
         there -= {*release.prunable(host, after)}
-        before, then = self.picture(), drawn(after, there)
+        before, then = self.picture(), release.drawn(after, there)
         missing = self.foundation.missing()
         missing += byhand.missing(self.layout.root, self.parameters)
         live = after.live.instance if after.live else None
@@ -286,26 +286,4 @@ class Request:
 
     def picture(self) -> str:
         """Draw what is live and what is installed now."""
-        return drawn(self.journal.state(), set(release.complete(self.layout)))
-
-
-def processes(host: Host, target: Entry, well: bool) -> list[dict[str, str]]:
-    """Draw which instances run before and after one goes live, if that makes a difference."""
-    try:
-        names = sorted(host.keeper.names())
-    except Refused:
-        # It is down, and comes up with the target alone.
-        names = []
-    ill = {} if well else {target.instance: " (not well)"}
-    before = "".join(f"runs: {name}{ill.get(name, '')}\n" for name in names)
-    after = f"runs: {target.instance}\n"
-    return [{"before_header": "processes", "before": before, "after": after}] * (before != after)
-
-
-def drawn(state: State, there: set[str]) -> str:
-    """Draw what is live and what is installed, for a diff."""
-    lines = [
-        f"{what}: {f'{entry.version} ({entry.instance})' if entry else 'nothing'}"
-        for what, entry in (("live", state.live), ("previous", state.previous))
-    ]
-    return "\n".join([*lines, "installed:", *(f"- {v}" for v in sorted(there))]) + "\n"
+        return release.drawn(self.journal.state(), set(release.complete(self.layout)))

@@ -212,3 +212,25 @@ def prune(host: Host) -> tuple[list[str], list[str]]:
         if state.known.get(path.name.partition(".")[0]) not in (None, *there):
             gone(path)
     return old, problems
+
+
+def processes(host: Host, target: Entry, well: bool) -> list[dict[str, str]]:
+    """Draw which instances run before and after one goes live, if that makes a difference."""
+    try:
+        names = sorted(host.keeper.names())
+    except Refused:
+        # It is down, and comes up with the target alone.
+        names = []
+    ill = {} if well else {target.instance: " (not well)"}
+    before = "".join(f"runs: {name}{ill.get(name, '')}\n" for name in names)
+    after = f"runs: {target.instance}\n"
+    return [{"before_header": "processes", "before": before, "after": after}] * (before != after)
+
+
+def drawn(state: State, there: set[str]) -> str:
+    """Draw what is live and what is installed, for a diff."""
+    lines = [
+        f"{what}: {f'{entry.version} ({entry.instance})' if entry else 'nothing'}"
+        for what, entry in (("live", state.live), ("previous", state.previous))
+    ]
+    return "\n".join([*lines, "installed:", *(f"- {v}" for v in sorted(there))]) + "\n"
