@@ -9,9 +9,10 @@ loop      scp and ssh of benchmarks/host.sh, host after host
 at once   the role, all hosts in one batch
 batches   the role, one host, then a quarter, then the rest, as it is by default
 
-rollback: how long python -m delivery rollback takes for one host and for four. latency: how long
-requests take while a host is cut over (by a rollback, which installs nothing), against the same
-load before.
+rollback: how long python -m delivery rollback takes for one host and for four. restore: how long
+python -m delivery restore takes when one host of four is empty. latency: how long requests take
+while a host is cut over (by rollbacks, which install nothing), against the same load before: by
+hand, so that the host is alone with its clients, and by a controller on the same cores.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ from tests.hosts.lab import ALIVE, SSH, Lab
 
 SCRIPT = Path(__file__).with_name("host.sh")
 SIZES = (1, 2, 4, 8, 16)
-PARTS = ("scale", "rollback", "latency")
+PARTS = ("scale", "rollback", "restore", "latency")
 # As many hosts as a rollback is promised to be quick for.
 SOME = 4
+# How many rollbacks the latency is taken of.
+CUTOVERS = 4
 
 
 class Fleet:
@@ -102,20 +105,39 @@ class Fleet:
 
 
 def latency(fleet: Fleet, times: int) -> dict[str, float]:
-    """Return the milliseconds that 99 of 100 requests stay below, before and during a cutover."""
+    """Return how many times as long 99 of 100 requests take during cutovers as before them."""
     service, found = fleet.service(1), []
+    host = service.hosts[0]
+    releases = [service.wheel(fleet.version()) for _ in range(2)]
+
+    def by_hand() -> None:
+        for _ in range(CUTOVERS):
+            host.sh(f"/opt/{NAME}/rollback")
+
+    def by_controller() -> None:
+        for _ in range(CUTOVERS):
+            assert service.rollback()[host.name].ok
+
     for _ in range(times):
-        # Twice, so that there is something to go back to whatever was deployed without a journal.
-        fleet.by_role(1)
-        fleet.by_role(1)
-        counts = []
-        for work in (lambda: time.sleep(10), service.rollback):
-            with service.load(service.hosts[0], "--slow=2", "--pause=0.02") as count:
+        told = {}
+        for name, work in (("before", wait), ("by hand", by_hand), ("controller", by_controller)):
+            # One after the other, for each rollback to have something to go back to.
+            for number in range(CUTOVERS + 1):
+                assert service.deploy(releases[number % 2])[host.name].ok
+            with service.load(host, "--slow=2", "--pause=0.02") as count:
                 work()
             assert count["failed"] == 0, count
-            counts.append(count["p99_ms"])
-        found.append({"before": counts[0], "during": counts[1], "times": counts[1] / counts[0]})
+            told[name] = count["p99_ms"]
+        for name in ("by hand", "controller"):
+            told[f"{name}, times"] = told[name] / told["before"]
+        found.append(told)
+        print(told, flush=True)
     return {key: statistics.median(each[key] for each in found) for key in found[0]}
+
+
+def wait() -> None:
+    """Let the clients have the host for themselves for a while."""
+    time.sleep(10)
 
 
 def rollback(fleet: Fleet, size: int, times: int) -> dict[str, float]:
@@ -137,6 +159,26 @@ def rollback(fleet: Fleet, size: int, times: int) -> dict[str, float]:
         if number + 1 < times:
             team.delivery("deploy", "production", after, "--force", "--reason", "again")
     return {key: statistics.median(each[key] for each in found) for key in found[0]}
+
+
+def restore(fleet: Fleet, times: int) -> dict[str, float]:
+    """Return how many seconds python -m delivery restore takes when one host is empty."""
+    service, found, version = fleet.service(SOME), [], fleet.version()
+    service.work /= "restored"
+    service.work.mkdir()
+    service.variables = {"service_batches": ["100%"]}
+    team = founded(service, version)
+    lost = Service(fleet.lab, fleet.work / "lost", service.names[-1:])
+    lost.work.mkdir()
+    for _ in range(times):
+        assert lost.gone()[lost.names[0]].ok
+        start = time.monotonic()
+        done = team.delivery("restore", "production")
+        found.append(time.monotonic() - start)
+        if done.returncode:
+            sys.exit(done.stderr)
+        assert set(service.live()) == {version}
+    return {"all": statistics.median(found)}
 
 
 def median(measure: Callable[[], dict[str, float]], times: int) -> dict[str, float]:
@@ -176,13 +218,15 @@ def main() -> None:
                         f"rollback of {size}: {back['all']:.1f} s, on a host {back['host']:.2f} s",
                         flush=True,
                     )
+            if "restore" in told.parts:
+                joined = restore(fleet, told.times)
+                print(f"an empty host of {SOME} joins: {joined['all']:.1f} s", flush=True)
             if "latency" in told.parts:
                 p99 = latency(fleet, told.times)
-                print(
-                    f"p99 before a cutover {p99['before']:.1f} ms, during {p99['during']:.1f} ms:"
-                    f" {p99['times']:.2f} times",
-                    flush=True,
-                )
+                print(f"p99 before a cutover {p99['before']:.1f} ms", flush=True)
+                for name in ("by hand", "controller"):
+                    during, ratio = p99[name], p99[f"{name}, times"]
+                    print(f"during one, {name}: {during:.1f} ms, {ratio:.2f} times", flush=True)
             if "scale" in told.parts:
                 scale(fleet, told.sizes, told.times, told.json)
         server.wait()

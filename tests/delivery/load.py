@@ -185,13 +185,15 @@ def load(
 
 
 def main() -> None:
-    """Put load on a URL from the command line, and print the count."""
+    """Put load on a URL from the command line, and print the count.
+
+    Each line of standard input is answered by how many requests came to an end until now.
+    """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("url")
     parser.add_argument("--seconds", type=float, help="until standard input ends, if not given")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--at", default="", help="the address that the name of an https URL has")
-    parser.add_argument("--requests", type=int, default=0, help="go on until so many were sent")
     parser.add_argument("--slow", type=int, default=0, help="clients more, who ask for /slow")
     parser.add_argument("--pause", type=float, default=0.0, help="seconds before the next request")
     options = parser.parse_args()
@@ -199,10 +201,10 @@ def main() -> None:
         options.url, options.clients, None, options.pause, options.at, options.slow
     ) as running:
         if options.seconds is None:
-            sys.stdin.read()
+            for _ in sys.stdin:
+                print(running.sent, flush=True)
         else:
             time.sleep(options.seconds)
-        running.wait_for(options.requests - running.sent, 280.0)
     count = running.count
     told = {"sent": count.sent, "failed": count.failed, "reasons": count.reasons}
     told |= {

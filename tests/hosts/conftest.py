@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from .lab import Lab
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "walking-skeleton")
 INDEX = f"http://{CONTROLLER}:8080/simple"
+# How many requests it takes to say that none is lost, and their kinds: GET and POST, of the quick
+# page and of the slow one, on kept and on new connections.
+MANY, KINDS = 20_000, 8
 TOOLS = (ROLE / "files/caddy.txt", ROLE / "files/uv.txt")
 
 
@@ -42,6 +45,36 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         server = made.start([sys.executable, *serve], stdout=null, stderr=null)
         yield made
     server.wait()
+
+
+class Count(dict[str, Any]):
+    """What a load came to, when it has ended."""
+
+    def __init__(self, running: subprocess.Popen[str]) -> None:
+        super().__init__()
+        self.running = running
+
+    def by_now(self) -> int:
+        """Return how many requests have come to an end until now."""
+        assert self.running.stdin and self.running.stdout
+        self.running.stdin.write("\n")
+        self.running.stdin.flush()
+        return int(self.running.stdout.readline())
+
+    def during(self, requests: int, event: Callable[[int], None], turns: int = 20) -> None:
+        """Let something happen again and again, until so many requests were sent meanwhile.
+
+        Args:
+            requests: how many, from the beginning to the end of what happens.
+            event: it; it is told which turn it is, from 0.
+            turns: how often it happens at most; too few requests by then are an error.
+        """
+        before = self.by_now()
+        for turn in range(turns):
+            event(turn)
+            if (sent := self.by_now() - before) >= requests:
+                return
+        raise AssertionError(f"only {sent} requests in {turns} turns")
 
 
 @dataclass
@@ -153,12 +186,11 @@ class Service:
         return told
 
     @contextlib.contextmanager
-    def load(self, host: Host, *options: str, url: str = "") -> Iterator[dict[str, Any]]:
+    def load(self, host: Host, *options: str, url: str = "") -> Iterator[Count]:
         """Put load on a host; what it came to is known when the block has ended."""
         words = [sys.executable, "-m", "tests.delivery.load", url or f"http://{host.address}"]
         # Without a pause clients would take the processors from the hosts, which are on the same.
         words += [f"--at={host.address}", "--pause=0.02", *options]
-        count: dict[str, Any] = {}
         running = self.lab.start(
             words,
             {"PYTHONPATH": str(ROOT)},
@@ -166,6 +198,7 @@ class Service:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+        count = Count(running)
         try:
             yield count
         finally:
