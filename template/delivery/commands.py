@@ -108,11 +108,11 @@ def publish(project: Project) -> None:
     made = project.artifact()
     if made is None:
         raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
-    papers = list(project.papers(made).values())
-    new = project.config.index.publish(project.config.name, project.wheel(made), papers)
+    config, documents = project.config, list(project.papers(made).values())
+    new = config.index.publish(config.name, project.wheel(made), documents)
     if new:
-        project.record("published", PUBLISH, made, index=project.config.index.name)
-    print(f"{made.wheel} {'is in' if new else 'was already in'} {project.config.index}")
+        project.record("published", PUBLISH, made, index=config.index.name)
+    print(f"{made.wheel} {'is in' if new else 'was already in'} {config.index}")
 
 
 def install(project: Project, folder: Path) -> None:
