@@ -60,8 +60,8 @@ def test_what_is_managed_is_small(default: Path) -> None:
     pins = {name for name in found if name.endswith(".txt")}
     managed = {name for name in found - pins if not name.startswith(TEAMS_OWN)}
     assert len({name for name in found if not name.startswith("delivery/")}) <= 38
-    assert len(found) <= 169
-    assert sum(code_lines(default / name) for name in managed) <= 11041
+    assert len(found) <= 170
+    assert sum(code_lines(default / name) for name in managed) <= 11428
     assert max(lines(default / name) for name in managed if name.endswith(".py")) <= 300
 
 
