@@ -2,9 +2,9 @@
 
     python benchmarks/board.py [COMMITS …]
 
-first   ``python -m delivery status`` of a project that nothing answers for, in a new clone
+first   ``python3 -m delivery status`` of a project that nothing answers for, in a new clone
 status  the same from then on: the names of months that are over are kept in ``.delivery``
-html    ``python -m delivery board --html``
+html    ``python3 -m delivery board --html``
 names   ``git ls-tree -r``: git alone lists all events, the yardstick
 """
 

@@ -1,4 +1,4 @@
-"""How long each CI system takes to deliver a commit, against `python -m delivery walk` of the same.
+"""How long each CI system takes to deliver a commit, against `python3 -m delivery walk` of it.
 
     tox run -e engines
 
@@ -6,8 +6,8 @@ The stages are stood in for and take no time, as in tests/ci, so what is left is
 about: clones, jobs, artifacts handed on, and an interpreter for each. Groovy and a Java have to be
 there for Jenkins, for which a stand-in runs the file.
 
-walk      python -m delivery walk, in the clone that is there (the first yardstick)
-jobs      what any CI system has to do: the same by python -m delivery run, each job in a new clone
+walk      python3 -m delivery walk, in the clone that is there (the first yardstick)
+jobs      what any CI system has to do: the same by python3 -m delivery run, each job in a new clone
           of its own, two beside each other where the table lets them (the second yardstick)
 github    act;  gitlab  gitlab-ci-local;  jenkins  the stand-in;  buildbot  itself, running already
 beyond    seconds more than the walk, and than the jobs, until the last of ten stages has run

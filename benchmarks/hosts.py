@@ -9,8 +9,8 @@ loop      scp and ssh of benchmarks/host.sh, host after host
 at once   the role, all hosts in one batch
 batches   the role, one host, then a quarter, then the rest, as it is by default
 
-rollback: how long python -m delivery rollback takes for one host and for four. restore: how long
-python -m delivery restore takes when one host of four is empty. latency: how long requests take
+rollback: how long python3 -m delivery rollback takes for one host and for four. restore: how long
+python3 -m delivery restore takes when one host of four is empty. latency: how long requests take
 while a host is cut over (by rollbacks, which install nothing), against the same load before: by
 hand, so that the host is alone with its clients, and by a controller on the same cores.
 """
@@ -141,7 +141,7 @@ def wait() -> None:
 
 
 def rollback(fleet: Fleet, size: int, times: int) -> dict[str, float]:
-    """Return how many seconds python -m delivery rollback takes for some hosts, and on a host."""
+    """Return how many seconds python3 -m delivery rollback takes for some hosts, and on a host."""
     service, found = fleet.service(size), []
     service.variables = {"service_batches": ["100%"]}
     before, after = fleet.version(), fleet.version()
@@ -162,7 +162,7 @@ def rollback(fleet: Fleet, size: int, times: int) -> dict[str, float]:
 
 
 def restore(fleet: Fleet, times: int) -> dict[str, float]:
-    """Return how many seconds python -m delivery restore takes when one host is empty."""
+    """Return how many seconds python3 -m delivery restore takes when one host is empty."""
     service, found, version = fleet.service(SOME), [], fleet.version()
     service.work /= "restored"
     service.work.mkdir()

@@ -2,7 +2,7 @@
 
 tox is the pipeline's hands: every stage is one environment in ``tox.toml``. This package asks the
 gate, lets tox run the stage, times it against its budget and records the result in the ledger.
-``python -m delivery --help`` lists what it can do. It needs Python's standard library and git only.
+``python3 -m delivery --help`` lists all of it. It needs Python's standard library and git only.
 
 Its parts: ``ledger`` remembers, ``artifact`` makes and keeps what is delivered, ``pipeline`` runs
 the stages and guards them, ``environments`` deploys, ``board`` answers; ``deploy.yml`` with

@@ -1,4 +1,4 @@
-"""``python -m delivery``: call what the command line asks for, turn errors into a sentence."""
+"""``python3 -m delivery``: call what the command line asks for, turn errors into a sentence."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def dispatch(project: Project, args: argparse.Namespace) -> int:
         case "exec":
             command = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
             if not command:
-                raise UsageError("exec needs a command: python -m delivery exec ENV -- COMMAND")
+                raise UsageError("exec needs a command: python3 -m delivery exec ENV -- COMMAND")
             return deployments.execute(project, place(args.environment), command)
     return 0
 

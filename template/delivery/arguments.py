@@ -11,7 +11,7 @@ from .board import DAYS, PORT, ROWS
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     top = argparse.ArgumentParser(
-        prog="python -m delivery",
+        prog="python3 -m delivery",
         description="Deliver this project, and remember what happened to every artifact.",
         epilog="Exit status: 0 done, 1 failed, 2 wrong use, 3 refused by a gate, 130 interrupted.",
     )

@@ -107,7 +107,7 @@ def publish(project: Project) -> None:
     """
     made = project.artifact()
     if made is None:
-        raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
+        raise DeliveryError(f"this commit has no artifact: python3 -m delivery run {BUILD}")
     config, documents = project.config, list(project.papers(made).values())
     new = config.index.publish(config.name, project.wheel(made), documents)
     if new:
@@ -131,7 +131,7 @@ def install(project: Project, folder: Path) -> None:
     """
     made = project.artifact()
     if made is None:
-        raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
+        raise DeliveryError(f"this commit has no artifact: python3 -m delivery run {BUILD}")
     _refuse_revoked(project, made)
     if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
         raise UsageError(f"{folder} is no virtual environment: name a folder that is not there yet")
@@ -168,7 +168,7 @@ def fetch(project: Project, folder: Path, name: str | None) -> wheel.Artifact:
     project.ledger.sync()
     made = project.named(name) if name else project.artifact()
     if made is None:
-        raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
+        raise DeliveryError(f"this commit has no artifact: python3 -m delivery run {BUILD}")
     _refuse_revoked(project, made)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty: name a folder that is, or is not there yet")
@@ -204,7 +204,7 @@ def inspect(project: Project) -> None:
     """
     made = project.artifact()
     if made is None:
-        raise DeliveryError(f"this commit has no artifact: python -m delivery run {BUILD}")
+        raise DeliveryError(f"this commit has no artifact: python3 -m delivery run {BUILD}")
     count = _compare(project, made, [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
     print(f"{count} components are installed as the SBOM of {made.version} names them")
 
@@ -298,4 +298,4 @@ def template(project: Project, update: bool, remote: str | None) -> None:
         said = origin.propose(project.git, remote) if remote else origin.take(project.git)
         print(f"updated from {found.current} to {found.newest}, {said}")
     else:
-        print(f"{found}{': python -m delivery template --update' if found.moved else ''}")
+        print(f"{found}{': python3 -m delivery template --update' if found.moved else ''}")

@@ -83,7 +83,7 @@ class Project:
             found = sorted(artifact.version for artifact in known.values())
             if not found:
                 raise UsageError(
-                    f"no artifact that was built is called {name!r}: python -m delivery board"
+                    f"no artifact that was built is called {name!r}: python3 -m delivery board"
                 )
             more = f" and {len(found) - 5} more" if len(found) > 5 else ""
             raise UsageError(
@@ -120,7 +120,7 @@ class Project:
             except Missing:
                 raise DeliveryError(
                     f"{place.name} is neither in dist nor in the index:"
-                    f" python -m delivery run {BUILD}"
+                    f" python3 -m delivery run {BUILD}"
                 ) from None
             dist.mkdir(exist_ok=True)
             shutil.copy2(source, place)
@@ -145,7 +145,7 @@ class Project:
                 place = self.config.index.paper(self.config.name, name) or place
             if not place.is_file():
                 raise DeliveryError(
-                    f"{name} is neither in dist nor in the index: python -m delivery run {BUILD}"
+                    f"{name} is neither in dist nor in the index: python3 -m delivery run {BUILD}"
                 )
             if digest(place) != sha256:
                 raise Refused(

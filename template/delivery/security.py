@@ -64,7 +64,7 @@ def _digests(root: Path, names: list[str]) -> dict[str, str]:
     try:
         about = version("detect-secrets").encode()
     except PackageNotFoundError:
-        raise UsageError("detect-secrets is not here: python -m delivery run security") from None
+        raise UsageError("detect-secrets is not here: python3 -m delivery run security") from None
     with suppress(FileNotFoundError):
         about += (root / BASELINE).read_bytes()
     for name in names:
@@ -112,7 +112,7 @@ def audit(git: Git, required: bool) -> None:
     ]
     if bad:
         raise DeliveryError(
-            "known vulnerabilities, for which `python -m delivery lock --upgrade` may be the cure:"
+            "known vulnerabilities, for which `python3 -m delivery lock --upgrade` may be the cure:"
             + "".join(f"\n  {line}" for line in bad)
         )
     skipped = sorted(entry["name"] for entry in found if "skip_reason" in entry)

@@ -131,10 +131,10 @@ def update(git: Git) -> list[str]:
 def take(git: Git) -> str:
     """Bring the project to the newest version; return how much changed, and what is next."""
     changed = update(git)
-    renew = "python -m delivery lock, " if "pyproject.toml" in changed else ""
+    renew = "python3 -m delivery lock, " if "pyproject.toml" in changed else ""
     return (
         f"{count(len(changed), 'file')}, no conflict; next: git diff, {renew}git add --all,"
-        " git commit, python -m delivery walk"
+        " git commit, python3 -m delivery walk"
     )
 
 

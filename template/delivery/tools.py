@@ -211,12 +211,12 @@ def ansible_playbook() -> Path | None:
 
 
 def inside(root: Path, environment: str, arguments: list[str]) -> int:
-    """Run ``python -m delivery ARGUMENTS`` inside a tox environment; return its exit status.
+    """Run ``python3 -m delivery ARGUMENTS`` inside a tox environment; return its exit status.
 
     Args:
         root: the project's top folder.
         environment: the tox environment's name.
-        arguments: what follows ``python -m delivery``.
+        arguments: what follows ``python3 -m delivery``.
     """
     command = [*tox(root), "exec", "-qq", "-e", environment, "--skip-pkg-install", "--"]
     done = subprocess.run(

@@ -121,7 +121,7 @@ def shell(name: str, *command: Any, minutes: int = 10, **options: Any) -> Any:
 
 
 def delivery(*arguments: Any, **options: Any) -> Any:
-    """Return a step that runs ``python -m delivery``."""
+    """Return a step that runs ``python3 -m delivery``."""
     return shell(arguments[0], "python3", "-m", "delivery", *arguments, **options)
 
 

@@ -58,7 +58,7 @@ class Bot:
         path.write_text(old + "".join(f"{key} = {json.dumps(v)}\n" for key, v in more.items()))
 
     def delivery(self, *args: str) -> str:
-        """Run ``python -m delivery``."""
+        """Run ``python3 -m delivery``."""
         return self.sample.run(["python3", "-m", "delivery", *args], self.sample.root)
 
     def admit(self, name: str) -> Login:

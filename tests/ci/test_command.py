@@ -1,4 +1,4 @@
-"""``python -m delivery ci``, and from one CI system to another by an update."""
+"""``python3 -m delivery ci``, and from one CI system to another by an update."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A project that deploys to hosts, as its team does it: python -m delivery."""
+"""A project that deploys to hosts, as its team does it: python3 -m delivery."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ class Fleet:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What python -m delivery is told."""
+        """What python3 -m delivery is told."""
         return {"DELIVERY_BY": "ada", "ANSIBLE_LOCAL_TEMP": str(self.service.work / "tmp")}
 
     def delivery(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run python -m delivery where the hosts can be reached."""
+        """Run python3 -m delivery where the hosts can be reached."""
         command = [sys.executable, "-m", "delivery", *words]
         return self.service.lab.run(
             command, self.environment, cwd=self.root, capture_output=True, timeout=400
@@ -65,7 +65,7 @@ class Fleet:
 
     @contextlib.contextmanager
     def begun(self, *words: str) -> Iterator[None]:
-        """Run python -m delivery during a block, and kill it with all its children in the end."""
+        """Run python3 -m delivery during a block, and kill it with all its children in the end."""
         command = [sys.executable, "-m", "delivery", *words]
         null = subprocess.DEVNULL
         running = self.service.lab.start(

@@ -1,4 +1,4 @@
-"""A fleet as its team sees it: python -m delivery, and what is left when that is not there."""
+"""A fleet as its team sees it: python3 -m delivery, and what is left when that is not there."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_attempt_killed_in_its_bake_goes_back_when_the_next_one_fails(fleet: 
             "h2: The hosts of this service are being rolled out to by ada with version 10.2, since "
         )
         assert said in refused.stderr
-        assert " Or insist: python -m delivery rollback production --force --" in refused.stderr
+        assert " Or insist: python3 -m delivery rollback production --force --" in refused.stderr
         assert service.live() == ["10.2", *before[1:]]
     service.differences = {"h3": {"service_environment": {"TINY_SICK": "yes"}}}
     fleet.inventory(**told | {"service_bake_seconds": 1})

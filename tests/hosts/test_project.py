@@ -43,7 +43,7 @@ class Project:
         subprocess.run(["git", *words], cwd=self.root, check=True, capture_output=True)
 
     def delivery(self, *words: str, inside: bool = True) -> str:
-        """Run python -m delivery where the hosts can be reached, or where an index can be."""
+        """Run python3 -m delivery where the hosts can be reached, or where an index can be."""
         command, told = [sys.executable, "-m", "delivery", *words], {"DELIVERY_BY": "ada"}
         plain = self.lab.inside(command) if inside else command
         env = self.lab.env(told)

@@ -94,7 +94,7 @@ class Service:
         return self.person.run("git", *name, *args, cwd=self.root).strip()
 
     def delivery(self, *args: str, status: int | None = 0, **env: str) -> str:
-        """Run ``python -m delivery`` as the person."""
+        """Run ``python3 -m delivery`` as the person."""
         return self.person.run(
             "python3", "-m", "delivery", *args, cwd=self.root, status=status, **env
         )

@@ -53,7 +53,7 @@ class Walker:
     env: dict[str, str]
 
     def delivery(self, *args: str) -> tuple[int, str]:
-        """Run ``python -m delivery``; return its status, and what it says."""
+        """Run ``python3 -m delivery``; return its status, and what it says."""
         command = [self.interpreter, "-m", "delivery", *args]
         env = {**os.environ, **self.env}
         done = subprocess.run(

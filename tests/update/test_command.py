@@ -1,4 +1,4 @@
-"""`python -m delivery template`: what it says, what it refuses, and conflicts nobody can miss."""
+"""`python3 -m delivery template`: what it says, what it refuses, and conflicts nobody can miss."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_it_moved_and_the_update_is_taken(project: Path, future: Path) -> None:
     release(future, NEXT)
     said = template(project)
     assert (said.returncode, said.stderr) == (0, "")
-    assert "and 99.1.0 is out: python -m delivery template --update" in said.stdout
+    assert "and 99.1.0 is out: python3 -m delivery template --update" in said.stdout
 
     (project / "notes").write_text("mine\n")
     refused = template(project, "--update")
@@ -82,7 +82,7 @@ def test_it_moved_and_the_update_is_taken(project: Path, future: Path) -> None:
     done = template(project, "--update")
     assert done.returncode == 0, done.stderr
     assert "updated from 99.0.0 to 99.1.0, 3 files, no conflict" in done.stdout
-    assert "python -m delivery lock" in done.stdout
+    assert "python3 -m delivery lock" in done.stdout
     assert "cache/" in (project / ".gitignore").read_text()
 
 

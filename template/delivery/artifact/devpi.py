@@ -110,7 +110,7 @@ class Devpi:
         """Return a path of the artifact's file, fetched (see `Index`)."""
         link = self._link(name, artifact)
         if link is None:
-            raise Missing(f"{self} does not have {artifact.wheel}: python -m delivery run publish")
+            raise Missing(f"{self} does not have {artifact.wheel}: python3 -m delivery run publish")
         return self.site.download(link.url, artifact, self)
 
     def paper(self, name: str, file: str) -> Path | None:
@@ -143,7 +143,7 @@ class Devpi:
         if goal._link(name, artifact):
             return False
         if self._link(name, artifact) is None:
-            raise Missing(f"{self} does not have {artifact.wheel}: python -m delivery run publish")
+            raise Missing(f"{self} does not have {artifact.wheel}: python3 -m delivery run publish")
         self._attach(name, artifact, [results] if results else [])
         wanted = {"name": name, "version": artifact.version, "targetindex": goal.name}
         answer = self.site.ask(str(self), "application/json", wanted)

@@ -30,7 +30,7 @@ def check(root: Path) -> None:
     wrong = misfits(root)
     if wrong:
         raise DeliveryError(
-            "the locks do not fit pyproject.toml: python -m delivery lock"
+            "the locks do not fit pyproject.toml: python3 -m delivery lock"
             + "".join(f"\n  {line}" for line in wrong)
         )
     print("the locks fit pyproject.toml")

@@ -63,7 +63,7 @@ class Folder:
         """Return the path of the artifact's file in the index (see `Index`)."""
         path = self.path / normalized(name) / artifact.wheel
         if not path.is_file():
-            raise Missing(f"{self} does not have {artifact.wheel}: python -m delivery run publish")
+            raise Missing(f"{self} does not have {artifact.wheel}: python3 -m delivery run publish")
         return verified(path, artifact)
 
     def paper(self, name: str, file: str) -> Path | None:

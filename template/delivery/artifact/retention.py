@@ -50,7 +50,7 @@ def prune(project: Project, remove: bool) -> None:
             project.record("pruned", EVERYWHERE, artifact, reason=reason)
         show(f"{about.version}, built {about.when.astimezone():%Y-%m-%d}")
     done = "went" if remove else "may go" if old else "may go: nothing is old enough"
-    how = ": python -m delivery prune --remove" if old and not remove else ""
+    how = ": python3 -m delivery prune --remove" if old and not remove else ""
     index = ", ".join(str(place) for place in reversed(places))
     show(f"{len(old)} of {len(there)} wheels in {index} {done}{how}")
     if unknown := there - built.keys():

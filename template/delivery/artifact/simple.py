@@ -78,7 +78,7 @@ class Simple:
         """Return a path of the artifact's file, fetched (see `Index`)."""
         url, sha256 = self._find(name, artifact.wheel)
         if not url:
-            raise Missing(f"{self} does not have {artifact.wheel}: python -m delivery run publish")
+            raise Missing(f"{self} does not have {artifact.wheel}: python3 -m delivery run publish")
         if sha256 and sha256 != artifact.sha256:
             raise other_bytes(self, artifact.wheel, sha256, artifact.sha256)
         return self.site.download(url, artifact, self)

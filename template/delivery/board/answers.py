@@ -94,7 +94,7 @@ def diff(project: Project, one: str, other: str, as_json: bool) -> int:
     for name, event in zip(names, live):
         if event is None:
             raise UsageError(
-                f"nothing was deployed to {name} yet: python -m delivery deploy {name}"
+                f"nothing was deployed to {name} yet: python3 -m delivery deploy {name}"
             )
     first, second = (event for event in live if event)
     sides = [

@@ -95,12 +95,12 @@ def _place(place: Place) -> list[str]:
         if live.url:
             lines.append(f"  {line(live.url)}/ {_answer(place.answers)}")
     if place.drift:
-        cure = f": python -m delivery restore {place.name}" if live else ""
+        cure = f": python3 -m delivery restore {place.name}" if live else ""
         lines.append("  " + paint(line(f"{place.drifted}{cure}"), "red"))
     if place.next:
         waits = (
             place.next.waits
-            or f"waits for you: python -m delivery deploy {place.name} {place.next.version}"
+            or f"waits for you: python3 -m delivery deploy {place.name} {place.next.version}"
         )
         named = "" if waits.startswith(place.next.version) else f"{line(place.next.version)}: "
         lines.append(f"  next: {named}{line(waits)}")

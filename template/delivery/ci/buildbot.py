@@ -216,7 +216,9 @@ def start(project: Project) -> None:
     if not _running(home):
         _call(project, program, "start", f"--start_timeout={PATIENCE}", str(home))
     _await(told, home)
-    print(f"{project.config.name} is built at {told.address}; python -m delivery ci --stop ends it")
+    print(
+        f"{project.config.name} is built at {told.address}; python3 -m delivery ci --stop ends it"
+    )
 
 
 def stop(project: Project) -> None:

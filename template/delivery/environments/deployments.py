@@ -29,7 +29,7 @@ def deploy(
     project.ledger.sync()
     chosen = project.named(wanted) if wanted else project.artifact()
     if chosen is None:
-        raise Refused(f"this commit has no artifact to deploy: python -m delivery run {BUILD}")
+        raise Refused(f"this commit has no artifact to deploy: python3 -m delivery run {BUILD}")
     forced = False
     try:
         gate.check(project.config, project.ledger, stage, chosen.commit, chosen.sha256)
@@ -152,7 +152,7 @@ def rollback(
 
 def _insisting(busy: playbooks.Busy, again: str) -> Refused:
     """Say how to go on though somebody else has claimed the hosts."""
-    insist = f" Or insist: python -m delivery {again} --force --reason '…'"
+    insist = f" Or insist: python3 -m delivery {again} --force --reason '…'"
     return Refused(f"{busy}{insist if busy.claim else ''}")
 
 
@@ -186,7 +186,7 @@ def _revoked(project: Project, name: str, wanted: str | None) -> str | None:
         earlier = [v for v in [*told, []][0] if all(v in versions for versions in told)]
     if target not in revoked:
         return None
-    again = f"python -m delivery rollback {name}"
+    again = f"python3 -m delivery rollback {name}"
     good = next((v for v in earlier if v not in revoked), None)
     way_out = f"{again} --to {good}" if good else "commit a fix"
     insist = f"{again}{f' --to {target}' if wanted else ''} --force --reason '…'"
@@ -205,7 +205,7 @@ def stop(project: Project, names: list[str], remove: bool) -> None:
         project.config.stage_of(name)
         playbooks.stop(project.config, name, remove)
         gone = "gone, with its releases and its data" if remove else "stopped"
-        show(f"{name} is {gone}; python -m delivery deploy {name} starts it again")
+        show(f"{name} is {gone}; python3 -m delivery deploy {name} starts it again")
 
 
 def execute(project: Project, name: str, command: list[str]) -> int:
@@ -219,7 +219,7 @@ def execute(project: Project, name: str, command: list[str]) -> int:
     """
     live = project.live(name)
     if live is None:
-        raise UsageError(f"nothing was deployed to {name} yet: python -m delivery deploy {name}")
+        raise UsageError(f"nothing was deployed to {name} yet: python3 -m delivery deploy {name}")
     tested = project.artifact() if "DELIVERY_SHA256" in os.environ else None
     told = {
         "SERVICE_URL": live.url or "",
@@ -243,11 +243,11 @@ def perform(project: Project) -> None:
     url, wanted = os.environ.get("SERVICE_URL"), os.environ.get("SERVICE_SHA256")
     if not url:
         raise UsageError(
-            "SERVICE_URL is not set: python -m delivery exec ENV -- python -m delivery performance"
+            "SERVICE_URL is not set: python3 -m delivery exec ENV -- python -m delivery performance"
         )
     said = playbooks.answers(url, seconds=10)
     if said is None:
-        raise DeliveryError(f"nothing answers at {url}/version: python -m delivery status")
+        raise DeliveryError(f"nothing answers at {url}/version: python3 -m delivery status")
     if wanted and said.get("sha256") != wanted:
         raise Refused(f"{url} runs {said.get('version')}, which is not what is under test")
     report = project.config.root / ".delivery" / "reports" / "performance" / "limits.xml"

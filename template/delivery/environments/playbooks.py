@@ -198,7 +198,7 @@ def _play(
     ansible, folder = ansible_playbook(), config.root / "delivery"
     if ansible is None:
         raise DeliveryError(
-            f"ansible-playbook is not here: run this as python -m delivery … {environment}"
+            f"ansible-playbook is not here: run this as python3 -m delivery … {environment}"
         )
     inventory = folder / "inventories" / environment
     if not inventory.exists():

@@ -143,7 +143,7 @@ class Chain:
             if gone or other:
                 raise DeliveryError(
                     f"the ledger at {self.remote} was rewritten: {str(seen)[:9]}, which was there,"
-                    " is gone: python -m delivery verify says what is missing; if it is meant so:"
+                    " is gone: python3 -m delivery verify says what is missing; if it is meant so:"
                     f" git update-ref -d {self.seen}"
                 ) from None
             raise
@@ -274,8 +274,8 @@ class Chain:
             ]
             raise DeliveryError(
                 f"the ledger cannot be shared through {self.remote}"
-                f" ({'; '.join(said) or str(error).splitlines()[0]}): what was recorded is kept"
-                " here; python -m delivery sync, once it can (DELIVERY_LEDGER_REMOTE= does without)"
+                f" ({'; '.join(said) or str(error).splitlines()[0]}): what was recorded is kept here;"
+                " python3 -m delivery sync, once it can (DELIVERY_LEDGER_REMOTE= does without)"
             ) from None
 
     def _hash(self, name: str) -> str | None:

@@ -74,7 +74,7 @@ def _remote(chain: Chain, notes: list[str]) -> Iterator[str]:
     if tip and tip != theirs:
         apart = chain.git.text("rev-list", "--count", tip, *([f"^{theirs}"] if theirs else []))
         if apart != "0":
-            notes.append(f"{apart} appends are not at {chain.remote} yet: python -m delivery sync")
+            notes.append(f"{apart} appends are not at {chain.remote} yet: python3 -m delivery sync")
 
 
 def _history(chain: Chain) -> Iterator[str]:

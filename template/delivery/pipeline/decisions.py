@@ -68,7 +68,7 @@ def revoke(project: Project, name: str, reason: str | None) -> None:
     for environment in project.config.environments:
         live = project.live(environment)
         if live and live.sha256 == artifact.sha256:
-            view.show(f"it is live in {environment}: python -m delivery rollback {environment}")
+            view.show(f"it is live in {environment}: python3 -m delivery rollback {environment}")
 
 
 def why(project: Project, name: str, environment: str | None, as_json: bool) -> int:

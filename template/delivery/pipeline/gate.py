@@ -86,14 +86,14 @@ class Case:
         """How the commit goes on, for a person who may have another one before them."""
         here = self.ledger.git.head() == self.commit
         there = "" if here else f"git switch --detach {self.commit[:9]} && "
-        return f"{there}python -m delivery walk"
+        return f"{there}python3 -m delivery walk"
 
     @property
     def insist(self) -> str:
         """The way past a gate, for one who knows better."""
         if not self.stage.environment:
             return ""
-        deploy = f"python -m delivery deploy {self.stage.environment} {self.name}"
+        deploy = f"python3 -m delivery deploy {self.stage.environment} {self.name}"
         return f", or insist: {deploy} --force --reason '…'"
 
     def last(self, *kinds: str, stage: Stage | None = None) -> Event | None:
@@ -193,7 +193,7 @@ def _older(case: Case) -> str | None:
         return None
     return (
         f"{case.name} is older than {live.version}, which is live in {case.stage.environment}:"
-        f" python -m delivery rollback {case.stage.environment} --to {case.name}{case.insist}"
+        f" python3 -m delivery rollback {case.stage.environment} --to {case.name}{case.insist}"
     )
 
 
@@ -218,7 +218,7 @@ def _approved(case: Case) -> str | None:
     where = f" --environment {case.stage.environment}" if several else ""
     return (
         f"{case.stage.name} waits for an approval of {case.name} ({lacks}):"
-        f" python -m delivery approve {case.name}{where}"
+        f" python3 -m delivery approve {case.name}{where}"
     )
 
 

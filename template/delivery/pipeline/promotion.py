@@ -79,7 +79,7 @@ def _promote(
         if source is None:
             raise DeliveryError(
                 f"{artifact.version} is in none of the indices before {goal.name}:"
-                " python -m delivery run publish"
+                " python3 -m delivery run publish"
             )
         source.push(name, artifact, goal, _results(project, artifact))
         known = False

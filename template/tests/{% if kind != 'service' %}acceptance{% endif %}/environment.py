@@ -10,7 +10,7 @@ from behave.runner import Context
 def before_all(context: Context) -> None:
     """Refuse to judge anything but the artifact that came from the index."""
     if "prefix" not in context.config.userdata:
-        raise RuntimeError("--define prefix=… is not given: run `python -m delivery walk`")
+        raise RuntimeError("--define prefix=… is not given: run `python3 -m delivery walk`")
     context.bin = Path(context.config.userdata["prefix"], "bin").resolve()
     wanted = json.loads((context.bin.parent / "release.json").read_text())
     ask = f"from importlib.metadata import version; print(version({wanted['name']!r}))"

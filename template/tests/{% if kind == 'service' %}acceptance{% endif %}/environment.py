@@ -23,7 +23,7 @@ def before_all(context: Context) -> None:
         context.url = os.environ["SERVICE_URL"].rstrip("/")
         wanted = {key: os.environ[f"SERVICE_{key.upper()}"] for key in ("version", "sha256")}
     except KeyError as unset:
-        raise RuntimeError(f"{unset} is not set: run `python -m delivery walk`") from None
+        raise RuntimeError(f"{unset} is not set: run `python3 -m delivery walk`") from None
     os.environ["no_proxy"] = "*"  # What is deployed is asked directly.
     with urllib.request.urlopen(f"{context.url}/version", timeout=10) as answer:
         found = json.load(answer)

@@ -77,7 +77,7 @@ def test_what_may_go_is_told_from_one_look_at_each_level_and_stays(
     assert done.returncode == 0, done.stderr
     assert all(f"{artifact.version}, built " in done.stdout for artifact in old)
     assert f"2 of 3 wheels in http://127.0.0.1:{way.port}/{team}/dev, " in done.stdout
-    assert "may go: python -m delivery prune --remove" in done.stdout
+    assert "may go: python3 -m delivery prune --remove" in done.stdout
     asked = [line for line in way.seen if "/+login" not in line]
     assert sorted(asked) == [
         f"GET /{team}/{level}/{NAME}?ignore_bases HTTP/1.1" for level in sorted(LEVELS)

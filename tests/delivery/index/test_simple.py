@@ -78,7 +78,7 @@ def test_other_bytes_are_refused_to_publish_and_to_fetch(
 
 
 def test_what_is_not_there_is_said(index: Index) -> None:
-    with pytest.raises(Missing, match="does not have x.whl: python -m delivery run publish"):
+    with pytest.raises(Missing, match="does not have x.whl: python3 -m delivery run publish"):
         index.fetch("never-heard-of", Artifact("x.whl", "1", "a" * 64, "c" * 40))
 
 

@@ -45,7 +45,7 @@ def hosts() -> Iterator[dict[str, Site]]:
 
 
 def delivery(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m delivery``, or other code, in a project."""
+    """Run ``python3 -m delivery``, or other code, in a project."""
     return subprocess.run([sys.executable, *words], cwd=root, capture_output=True, text=True)
 
 

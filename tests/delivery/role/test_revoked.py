@@ -39,7 +39,7 @@ def test_a_plain_rollback_names_the_release_before_the_revoked_one(root: Path, l
     done = delivery(root, "-m", "delivery", "rollback", "production")
     assert done.returncode == 3, done.stderr
     assert "delivery: 1.1 was revoked by" in done.stderr and "(1.1 leaks): " in done.stderr
-    assert "python -m delivery rollback production --to 1.0, or insist:" in done.stderr
+    assert "python3 -m delivery rollback production --to 1.0, or insist:" in done.stderr
     assert live.live() == "1.2"
     done = delivery(root, "-m", "delivery", "rollback", "production", "--to", "1.0")
     assert done.returncode == 0, done.stderr

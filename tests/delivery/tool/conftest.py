@@ -113,7 +113,7 @@ class Toy:
     def delivery(
         self, *args: str, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run ``python -m delivery``."""
+        """Run ``python3 -m delivery``."""
         command = [sys.executable, "-m", "delivery", *args]
         return subprocess.run(
             command, cwd=self.root, env=env, capture_output=True, text=True, check=False

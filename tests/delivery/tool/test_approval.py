@@ -43,7 +43,7 @@ commands = [["python", "deploy.py", "production"]]
 def test_a_stage_that_asks_waits_and_says_for_what(story: Story) -> None:
     done = story.toy.delivery("run", "production")
     assert done.returncode == 3
-    assert f"python -m delivery approve {story.version}" in done.stderr
+    assert f"python3 -m delivery approve {story.version}" in done.stderr
     assert "waits for an approval" in done.stderr and done.stderr.count("\n") == 1
 
 
@@ -54,7 +54,7 @@ def test_a_walk_stops_for_an_approval_and_goes_on_with_it(ready: Toy) -> None:
     done = ready.delivery("walk")
     assert done.returncode == 3, done.stdout + done.stderr
     assert ready.log()[-1] == "load passed"
-    command = done.stderr.strip().partition("python -m delivery ")[2].split()
+    command = done.stderr.strip().partition("python3 -m delivery ")[2].split()
     ready.git("config", "user.email", GRACE)
     ready.git("config", "user.name", "Grace")
     assert ready.delivery(*command).returncode == 0

@@ -77,7 +77,7 @@ def test_what_it_gives_installs_that_wheel_and_no_other(published: Toy, tmp_path
 
 def test_a_commit_without_an_artifact_is_told_what_to_run(published: Toy) -> None:
     said = refused(published, 1)
-    assert said == "delivery: this commit has no artifact: python -m delivery run build\n"
+    assert said == "delivery: this commit has no artifact: python3 -m delivery run build\n"
 
 
 def test_an_unknown_version_is_refused(published: Toy) -> None:

@@ -77,7 +77,7 @@ def test_nothing_older_than_what_is_live_goes_live(story: Story) -> None:
     live, story.about = story.version, older
     said = story.held()["older"]
     assert f"is older than {live}, which is live in production" in said
-    assert f"python -m delivery rollback production --to {older['version']}" in said
+    assert f"python3 -m delivery rollback production --to {older['version']}" in said
 
 
 def test_what_comes_from_another_branch_is_not_older(story: Story) -> None:
@@ -134,7 +134,7 @@ def test_revoked_is_revoked_everywhere(story: Story) -> None:
 def test_a_revocation_says_where_the_artifact_is_live(story: Story) -> None:
     story.deploy("production")
     done = story.toy.delivery("revoke", story.version)
-    assert "it is live in production: python -m delivery rollback production" in done.stdout
+    assert "it is live in production: python3 -m delivery rollback production" in done.stdout
 
 
 def test_nobody_rolls_back_to_what_was_revoked(story: Story) -> None:

@@ -205,7 +205,7 @@ def test_fetch_returns_only_the_very_bytes(index: Index, place: Path, tmp_path: 
 
 
 def test_fetch_of_what_is_not_there_says_what_to_do(index: Index) -> None:
-    with pytest.raises(DeliveryError, match="does not have x.whl: python -m delivery run publish"):
+    with pytest.raises(DeliveryError, match="does not have x.whl: python3 -m delivery run publish"):
         index.fetch("hello-delivery", Artifact("x.whl", "1", "a" * 64, "c" * 40))
 
 

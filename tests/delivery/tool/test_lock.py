@@ -203,7 +203,7 @@ def test_a_lock_that_no_longer_fits_is_red_and_its_line_named(
 ) -> None:
     text = (fitting / "pyproject.toml").read_text()
     (fitting / "pyproject.toml").write_text(text.replace(old, new, 1))
-    with pytest.raises(DeliveryError, match=rf"(?s)python -m delivery lock\n.*{said}"):
+    with pytest.raises(DeliveryError, match=rf"(?s)python3 -m delivery lock\n.*{said}"):
         check(fitting)
 
 
@@ -211,5 +211,5 @@ def test_the_stage_security_looks_at_the_locks_first(toy: Toy) -> None:
     toy.write("pyproject.toml", NEEDS)
     done = toy.delivery("security")
     assert done.returncode == 1
-    assert "the locks do not fit pyproject.toml: python -m delivery lock" in done.stderr
+    assert "the locks do not fit pyproject.toml: python3 -m delivery lock" in done.stderr
     assert "hello-delivery>=1, and requirements/prod.txt has none" in done.stderr

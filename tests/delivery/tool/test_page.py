@@ -1,4 +1,4 @@
-"""The pages name all that ``python -m delivery`` and a stage take."""
+"""The pages name all that ``python3 -m delivery`` and a stage take."""
 
 from __future__ import annotations
 

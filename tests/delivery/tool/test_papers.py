@@ -184,7 +184,7 @@ def test_a_lost_paper_is_explained_and_written_again(built: Toy) -> None:
         paper.unlink()
     done = built.delivery("run", "publish")
     assert done.returncode == 1
-    assert "neither in dist nor in the index: python -m delivery run build" in done.stdout
+    assert "neither in dist nor in the index: python3 -m delivery run build" in done.stdout
     assert built.delivery("run", "build").returncode == 0
     assert built.log().count("build built") == 1  # they are what they were
     assert built.delivery("run", "publish").returncode == 0

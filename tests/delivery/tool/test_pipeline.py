@@ -237,7 +237,7 @@ def test_a_dirty_tree_is_not_walked(ready: Toy) -> None:
 def test_a_shut_gate_names_the_rule_and_the_way_out(ready: Toy, stage: str, said: str) -> None:
     done = ready.delivery("run", stage)
     assert done.returncode == 3
-    assert said in done.stderr and "python -m delivery walk --to" in done.stderr
+    assert said in done.stderr and "python3 -m delivery walk --to" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -79,7 +79,7 @@ def test_without_being_told_to_nothing_is_removed(toy: Toy, tmp_path: Path) -> N
     done = toy.delivery("prune")
     assert done.returncode == 0, done.stderr
     assert old.version in done.stdout
-    assert "1 of 2 wheels in " in done.stdout and "may go: python -m delivery" in done.stdout
+    assert "1 of 2 wheels in " in done.stdout and "may go: python3 -m delivery" in done.stdout
     assert len(Folder(tmp_path / "data/index").wheels("toy")) == 2
     assert "everywhere pruned" not in toy.log()
 

@@ -94,7 +94,7 @@ def test_a_remote_out_of_reach_is_one_sentence_and_the_event_stays_here(toy: Toy
     (git,) = clones(toy, 1)
     bare = toy.root.parent / "bare.git"
     bare.rename(bare.with_name("elsewhere.git"))
-    with pytest.raises(DeliveryError, match="python -m delivery sync") as caught:
+    with pytest.raises(DeliveryError, match="python3 -m delivery sync") as caught:
         Ledger(git, "origin").append(an_event())
     assert "\n" not in str(caught.value) and "does not appear to be a git" in str(caught.value)
     assert len(Ledger(git).events()) == 1

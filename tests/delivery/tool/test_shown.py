@@ -99,7 +99,7 @@ def test_drift_is_shown_until_the_next_deployment(story: Story) -> None:
     story.tell("drift", "production", environment="production", hosts=("b",), reason=said)
     done = story.toy.delivery("status")
     assert done.returncode == 1
-    assert f": {said}: python -m delivery restore production" in done.stdout
+    assert f": {said}: python3 -m delivery restore production" in done.stdout
     for command, key in (("status", "environments"), ("board", "environments")):
         told = json.loads(story.toy.delivery(command, "--json").stdout)
         drift = told[key][-1]["drift"]

@@ -54,7 +54,7 @@ def test_what_is_next_and_what_it_waits_for(people: People) -> None:
     story = people.story
     accepted = story.version
     commit = story.about["commit"]
-    approve = f"python -m delivery approve {accepted}"
+    approve = f"python3 -m delivery approve {accepted}"
 
     acceptance, production = places(story)
     assert acceptance["next"] is None  # it is there
@@ -69,7 +69,7 @@ def test_what_is_next_and_what_it_waits_for(people: People) -> None:
 
     approved(story)
     assert places(story)[1]["next"]["waits"] is None
-    yours = f"waits for you: python -m delivery deploy production {accepted}"
+    yours = f"waits for you: python3 -m delivery deploy production {accepted}"
     assert f"\n  next: {accepted}: {yours}\n" in story.toy.delivery("status").stdout
 
     # One that has come as far as the gate goes before a newer one that has not.
