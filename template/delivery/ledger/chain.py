@@ -274,8 +274,8 @@ class Chain:
             ]
             raise DeliveryError(
                 f"the ledger cannot be shared through {self.remote}"
-                f" ({'; '.join(said) or str(error).splitlines()[0]}): what was recorded is kept here;"
-                " python3 -m delivery sync, once it can (DELIVERY_LEDGER_REMOTE= does without)"
+                f" ({'; '.join(said) or str(error).splitlines()[0]}): what was recorded is kept"
+                " here: python3 -m delivery sync, once that can be (or DELIVERY_LEDGER_REMOTE=)"
             ) from None
 
     def _hash(self, name: str) -> str | None:
