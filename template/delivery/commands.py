@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import template as origin
-from . import tools
+from . import tools, view
 from .artifact import lock as locks
 from .artifact import papers, provenance, sbom, wheel
 from .config import Config
@@ -248,14 +248,13 @@ def ci(config: Config, write: bool) -> int:
         way = "uvx copier update --defaults --data 'ci=[github]'"
         raise UsageError(f"no CI system was chosen: {way}") from None
     if write:
-        print(
-            "\n".join(files.write(config)) or "every CI file already says what delivery.toml says"
-        )
+        said = files.write(config) or ["every CI file already says what delivery.toml says"]
+        view.show("\n".join(said))
         return 0
     lines = files.differences(config)
     if lines:
-        print("\n".join(lines))
-        print("\nnot what delivery.toml says (above): python3 -m delivery ci --write")
+        said = [*lines, "\nnot what delivery.toml says (above): python3 -m delivery ci --write"]
+        view.show("\n".join(said))
     return 1 if lines else 0
 
 

@@ -44,6 +44,14 @@ def test_it_says_what_differs_and_writes_it(slim: Render) -> None:
     assert told.returncode == 1
     assert "-    timeout-minutes: 8\n+    timeout-minutes: 26\n" in told.stdout
     assert "python3 -m delivery ci --write" in told.stdout
+    unread = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m delivery ci | true"],
+        cwd=project,
+        env={**os.environ, **env},
+        capture_output=True,
+        check=False,
+    )
+    assert unread.stderr == b""
     assert delivery(project, "ci", "--write", **env).returncode == 0
     assert delivery(project, "ci", **env).returncode == 0
 
