@@ -58,7 +58,8 @@ def call(*command: str, check: bool = True, cwd: Path | None = None) -> str:
 
 def woken(unit: str) -> list[Path]:
     """Return what makes a boot start a unit: the links to it, in folders of who wants it."""
-    return list(UNITS.glob(f"*.wants/{unit}"))
+    # The unit's name in the pattern would not find a link to nothing.
+    return [link for folder in UNITS.glob("*.wants") if (link := folder / unit).is_symlink()]
 
 
 def end(*units: str) -> None:
