@@ -22,7 +22,7 @@ from tests.delivery.role.conftest import CHILD, ROLE, vars_of, wait
 from tests.delivery.role.wheels import COMMIT, NAME, REQUIREMENTS, Wheel
 
 from .conftest import INDEX, TOOLS, Service, journal
-from .host import Host
+from .host import CONTROLLER, Host
 
 pytestmark = pytest.mark.hosts
 
@@ -92,7 +92,7 @@ def parameters(what: Wheel, folder: Path) -> dict[str, Any]:
     variables = {
         "service_name": NAME,
         "service_user": NAME,
-        "service_root": ROOT,
+        "service_folder": ROOT,
         "service_address": "0.0.0.0",
         "service_port": 80,
         "service_probe_seconds": 60,
@@ -149,17 +149,23 @@ class Module:
         shutil.copy(REQUIREMENTS, outside)
 
     def run(
-        self, what: Wheel, place: object = "", files: dict[str, str] | None = None
+        self,
+        what: Wheel,
+        place: object = "",
+        files: dict[str, str] | None = None,
+        umask: str = "022",
+        **more: object,
     ) -> dict[str, Any] | None:
         """Deploy, if need be with other files; return what it says, None when it was killed."""
         outside = Path(f"{self.host.disk}{self.folder}")
         shutil.copy(what.path, outside)
         wanted = parameters(what, Path(self.folder))
         wanted["files"] |= files or {}
+        wanted |= more
         (outside / "wanted.json").write_text(json.dumps(wanted))
         child = f"python3 child.py utils '{place}' - <wanted.json"
-        index = f"UV_DEFAULT_INDEX={INDEX}"
-        said = self.host.sh(f"cd {self.folder} && {index} {child}; echo $?")
+        index = f"UV_DEFAULT_INDEX={INDEX} PIP_INDEX_URL={INDEX} PIP_TRUSTED_HOST={CONTROLLER}"
+        said = self.host.sh(f"umask {umask}; cd {self.folder} && {index} {child}; echo $?")
         *answer, status = said.splitlines()
         assert int(status) in (128 + signal.SIGKILL if place else 0, 0), said
         told = json.loads(answer[-1]) if answer else None

@@ -1,7 +1,7 @@
 """Run what the module runs, and die where told: child.py MODULE_UTILS STEP UV ("-": none).
 
 STEP is the place of a rollout's step before which to die; or "set-up 3": before the third change
-of what the service stands on.
+of what the service stands on, or of its end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,20 @@ from typing import Any, Self
 
 sys.path.insert(0, sys.argv[1])
 
-from service_host import api, install, journal, lock, rollout, stack, supervisor, systemd
+from service_host import (
+    api,
+    foundation,
+    install,
+    journal,
+    lock,
+    rollout,
+    stack,
+    supervisor,
+    systemd,
+    units,
+)
+
+ASKS = {"is-active", "list-units", "show"}
 
 
 def die(_rollout: rollout.Rollout) -> None:
@@ -28,11 +41,11 @@ def die(_rollout: rollout.Rollout) -> None:
 
 def asks(words: tuple[Any, ...]) -> bool:
     """Tell whether a call to supervisor or systemd only asks, and changes nothing."""
-    return str(words[1]).startswith("get") or bool({"show", "is-active"} & {*map(str, words)})
+    return any(word.startswith("get") or word in ASKS for word in map(str, words))
 
 
 def dying(place: int) -> None:
-    """Die before one of the calls by which the set-up changes something."""
+    """Die before one of the calls by which the set-up, or the end, changes something."""
     left = itertools.count(place, -1)
 
     def die_before(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +60,9 @@ def dying(place: int) -> None:
         (stack, ("write",)),
         (stack.Stack, ("reload", "replace_front")),
         (supervisor.Supervisor, ("call", "restart")),
-        (systemd, ("write", "call", "discard")),
+        (systemd, ("write", "call", "discard", "forget")),
+        (units, ("call",)),
+        (foundation, ("discard",)),
     ):
         for name in names:
             setattr(where, name, die_before(getattr(where, name)))

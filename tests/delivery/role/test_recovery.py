@@ -73,6 +73,19 @@ def test_killed_before_each_change_of_the_set_up_the_next_run_ends_it(live: Site
     assert live.instances() == {"1.0"}
 
 
+def test_killed_before_each_change_of_its_end_the_next_run_ends_it(site: Site) -> None:
+    for place in itertools.count(1):
+        assert site.told("live", site.wheel("1.0"))["version"] == "1.0"
+        killed = site.module("absent", kill=f"set-up {place}")
+        if killed.returncode == 0:
+            break
+        assert killed.returncode == -signal.SIGKILL
+        assert site.told("absent", check=True)["changed"]
+    assert place > 2
+    assert not site.root.exists() and not site.processes()
+    assert not site.told("absent")["changed"]
+
+
 def answer(site: Site, told: dict[str, object]) -> dict[str, object]:
     """Run what the module runs with some parameters; return what it says."""
     return dict(json.loads(site.begin(told).communicate(timeout=120)[0]))

@@ -128,13 +128,15 @@ class Request:
         """Stop the service and its front."""
         runs = self.foundation.runs()
         if runs and not check:
+            # Whoever removed it by hand has stopped nothing.
+            self.layout.root.mkdir(parents=True, exist_ok=True)
             with held(self.layout.lock, self.parameters["by"], None):
                 self.foundation.down()
         return {"changed": runs, "diffs": [{"before": "up\n" * runs, "after": ""}] * runs}
 
     def vanish(self, check: bool) -> Result:
         """Take the service, its front and every release off the host."""
-        there = self.layout.root.exists() or self.foundation.runs()
+        there = self.foundation.is_there()
         if there and not check:
             self.layout.root.mkdir(parents=True, exist_ok=True)
             with held(self.layout.lock, self.parameters["by"], None):

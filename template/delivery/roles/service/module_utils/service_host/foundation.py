@@ -79,9 +79,14 @@ class Foundation(abc.ABC):
     def down(self) -> None:
         """Stop all that runs."""
 
+    def is_there(self) -> bool:
+        """Tell whether anything of it is on the host."""
+        return self.layout.root.exists() or self.runs()
+
     def vanish(self) -> None:
         """Stop all that runs, and leave nothing of it on the host."""
         self.down()
+        # Last, for it tells the next run that there is something to end.
         discard(self.layout.root)
 
     def missing(self) -> list[str]:

@@ -16,7 +16,7 @@ from .files import discard, read, write
 from .foundation import Foundation
 from .lock import Lock
 from .tls import forget
-from .units import UNITS, Units, call
+from .units import UNITS, Units, call, end
 
 # What a running front is started anew for.
 FRONT = {"Caddyfile", "front", "leave.py"}
@@ -103,6 +103,7 @@ class Systemd(Foundation):
     def missing(self) -> list[str]:
         """Return what is not as it should be."""
         found = super().missing()
+        found += ["user"] if "user" not in found and not self.knows_user() else []
         found += ["units"] if self.unread() else []
         found += ["old tools"] if self.old_tools() else []
         as_told = self.is_active(self.server) and not self.stale.exists()
@@ -133,8 +134,9 @@ class Systemd(Foundation):
             self.path(name).parent.mkdir(parents=True, exist_ok=True)
             write(self.path(name), self.files[name])
             self.changes.append(name)
-        if "user" in wrong:
+        if "user" in wrong or not self.knows_user():
             call("systemd-sysusers")
+            self.changes += [] if "user" in wrong else ["user"]
         self.own()
         if {"instance", "front", "port"} & {*wrong}:
             call("systemctl", "daemon-reload")
@@ -156,7 +158,8 @@ class Systemd(Foundation):
         """Give the service the one folder it may write its sockets into."""
         run = self.layout.run
         run.mkdir(mode=0o755, exist_ok=True)
-        if run.owner() != self.user:
+        # By number, for whom it belonged to may be gone.
+        if run.stat().st_uid != pwd.getpwnam(self.user).pw_uid:
             shutil.chown(run, self.user, self.user)
 
     def unread(self) -> bool:
@@ -218,24 +221,34 @@ class Systemd(Foundation):
 
     def down(self) -> None:
         """Stop all that runs, now and after a reboot."""
-        call("systemctl", "disable", "--quiet", "--now", self.sockets, self.server)
+        end(self.sockets, self.server)
         for name in self.keeper.names():
             self.keeper.stop(name)
 
+    def is_there(self) -> bool:
+        """Tell whether anything of it is on the host; data alone may be somebody else's."""
+        files = any(self.path(name).exists() for name in self.files)
+        return super().is_there() or files or bool(self.made_users())
+
     def vanish(self) -> None:
         """Stop all that runs, and leave nothing of it on the host."""
-        super().vanish()
+        self.down()
+        discard(Path("/var/lib", self.name))
+        forget(f"{self.name}-front")
+        for user in self.made_users():
+            call("userdel", user)
         for name in self.files:
             self.path(name).unlink(missing_ok=True)
         call("systemctl", "daemon-reload")
-        discard(Path("/var/lib", self.name))
-        forget(f"{self.name}-front")
-        if self.made_user():
-            call("userdel", self.user)
+        super().vanish()
 
-    def made_user(self) -> bool:
-        """Tell whether the user of the service is there as our file makes it; others stay."""
+    def knows_user(self) -> bool:
+        """Tell whether the host knows the user of the service."""
         with contextlib.suppress(KeyError):
-            known = pwd.getpwnam(self.user)
-            return (known.pw_gecos, known.pw_dir) == (self.name, str(self.layout.root))
+            return bool(pwd.getpwnam(self.user))
         return False
+
+    def made_users(self) -> list[str]:
+        """Return the users who are there as our file makes them, or made them; others stay."""
+        made = (self.name, str(self.layout.root))
+        return [known.pw_name for known in pwd.getpwall() if (known.pw_gecos, known.pw_dir) == made]

@@ -46,5 +46,8 @@ class Tls:
 
 def forget(front: str) -> None:
     """Remove what a front has kept for its own authority; systemd put a link before it."""
-    discard(Path("/var/lib/private", front))
-    Path("/var/lib", front).unlink(missing_ok=True)
+    kept, link = Path("/var/lib/private", front), Path("/var/lib", front)
+    # A folder of that name is the state of another service.
+    if link.is_symlink() and link.resolve() == kept.resolve():
+        discard(kept)
+        link.unlink()

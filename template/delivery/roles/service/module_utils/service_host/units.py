@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,23 @@ def call(*command: str, check: bool = True, cwd: Path | None = None) -> str:
             done.stdout.splitlines()[-20:],
         )
     return done.stdout
+
+
+def end(*units: str) -> None:
+    """Stop units, now and after a reboot; one that is not there has nothing to stop."""
+    # What disable does, which refuses a unit whose file is gone, or was never written.
+    # A name in a pattern would not find a link to nothing.
+    for link in (folder / unit for folder in UNITS.glob("*.wants") for unit in units):
+        if not link.is_symlink():
+            continue
+        link.unlink()
+        with contextlib.suppress(OSError):
+            # Somebody else's may be in it.
+            link.parent.rmdir()
+    listed = call("systemctl", "list-units", "--plain", "--no-legend", *units)
+    if up := [line.split()[0] for line in listed.splitlines()]:
+        call("systemctl", "stop", *up)
+        call("systemctl", "reset-failed", "--quiet", *up, check=False)
 
 
 class Units:
@@ -89,8 +107,7 @@ class Units:
 
     def stop(self, instance: str) -> None:
         """Stop an instance, and forget it."""
-        call("systemctl", "disable", "--quiet", "--now", UNREAD, self.unit(instance))
-        call("systemctl", "reset-failed", "--quiet", self.unit(instance), check=False)
+        end(self.unit(instance))
         self.layout.socket(instance).unlink(missing_ok=True)
 
     def once(self, instance: str, script: str, lock: Lock) -> int:
