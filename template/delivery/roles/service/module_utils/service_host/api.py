@@ -218,6 +218,10 @@ class Request:
                 well = state.live == target and release.healthy(host, target)
                 diffs += processes(host, target, well)
                 after = state if whole and well else state.after("deploy", target)
+                told = (self.layout, target, self.artifact, self.environment)
+                lost = state.live == target and not release.described(*told)
+                # What it says is secret.
+                diffs += [{"before_header": "description", "before": "", "after": "new\n"}] * lost
             elif not whole:
                 after = state.after("stage", target)
         elif self.state == "absent":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,12 @@ def write_bytes(path: Path, content: bytes, mode: int = 0o644) -> None:
 
 def write_json(path: Path, value: Mapping[str, Any], mode: int = 0o644) -> None:
     """Write a JSON object in one step."""
-    write(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n", mode)
+    write(path, as_json(value), mode)
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """Return a JSON object as it is written."""
+    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -61,6 +67,19 @@ def read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError:
         return ""
+
+
+def mode_of(path: Path) -> int | None:
+    """Return who may do what with a file, None when there is none."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+
+
+def holds(path: Path, text: str, mode: int = 0o644) -> bool:
+    """Tell whether a file is as it was written."""
+    return read(path) == text and mode_of(path) == mode
 
 
 def tail(path: Path, lines: int = 20, hidden: Sequence[str] = ()) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import Refused
-from .files import discard, read, write
+from .files import discard, holds, mode_of, read, write
 from .install import make_venv
 from .keeper import Keeper
 from .layout import Layout
@@ -91,17 +91,21 @@ class Foundation(abc.ABC):
 
     def missing(self) -> list[str]:
         """Return what is not as it should be."""
-        found = [name for name, text in self.files.items() if read(self.path(name)) != text]
+        found = [name for name, text in self.files.items() if not holds(self.path(name), text)]
         found += self.tls.wrong(self.layout.root) if self.tls else []
         return found if self.has_tools() else [*found, "tools"]
 
     def diffs(self) -> list[dict[str, str]]:
         """Return the files that are not as they should be, before and after."""
-        found = [
-            {"before_header": name, "before": read(self.path(name)), "after": text}
-            for name, text in sorted(self.files.items())
-        ]
-        return [diff for diff in found if diff["before"] != diff["after"]]
+        found = []
+        for name, text in sorted(self.files.items()):
+            path = self.path(name)
+            mode = mode_of(path)
+            # Rights are shown where they are wrong.
+            rights = "" if mode in (None, 0o644) else f"mode: {mode:o}\n"
+            diff = {"before_header": name, "before": rights + read(path), "after": text}
+            found += [] if holds(path, text) else [diff]
+        return found
 
     def path(self, name: str) -> Path:
         """Return where a file of ours is."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import install, traffic
 from .errors import Refused, sentence
-from .files import discard, read_json, write_json
+from .files import as_json, discard, holds, read_json, write
 from .install import Artifact, installed
 from .journal import Entry, State
 from .layout import COMPLETE, Layout
@@ -27,7 +27,11 @@ def go_live(host: Host, target: Entry, artifact: Artifact, environment: Mapping[
     there = installed(layout, artifact)
     # A live release may have lost its files: it runs on without, until it has to start again.
     if there and state.live == target and healthy(host, target):
-        return bool(stop_others(host, target.instance))
+        # It was given its description when it started, and is again when it has to.
+        again = not described(layout, target, artifact, environment)
+        if again:
+            describe(layout, target, artifact, environment)
+        return bool(stop_others(host, target.instance)) or again
     if not there:
         install.checked_digest(artifact)
     describe(layout, target, artifact, environment)
@@ -39,11 +43,27 @@ def describe(
     layout: Layout, target: Entry, artifact: Artifact, environment: Mapping[str, str]
 ) -> None:
     """Write down how an instance is started; the environment holds secrets."""
+    text = description(layout, target, artifact, environment)
+    write(layout.instance(target.instance), text, 0o600)
+
+
+def described(
+    layout: Layout, target: Entry, artifact: Artifact, environment: Mapping[str, str]
+) -> bool:
+    """Tell whether it is written down how an instance is started, and for nobody else to read."""
+    text = description(layout, target, artifact, environment)
+    return holds(layout.instance(target.instance), text, 0o600)
+
+
+def description(
+    layout: Layout, target: Entry, artifact: Artifact, environment: Mapping[str, str]
+) -> str:
+    """Return how an instance is started."""
     release = layout.release(target.version)
     bind = f"unix:{layout.socket(target.instance)}"
     command = [str(release / "bin/python"), str(release / "bin" / artifact.name), "--bind", bind]
     facts = {**vars(target), "commit": artifact.commit, "command": command}
-    write_json(layout.instance(target.instance), {**facts, "environment": environment}, 0o600)
+    return as_json({**facts, "environment": environment})
 
 
 def go_back(host: Host, name: str, version: str | None, left: str | None = None) -> bool:

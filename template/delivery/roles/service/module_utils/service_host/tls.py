@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import Refused
-from .files import discard, read, write
+from .files import discard, holds, write
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Tls:
     def wrong(self, root: Path) -> dict[str, str]:
         """Return the files of the certificate that are not as they should be."""
         told = {"certificate.pem": self.certificate, "key.pem": self.key}
-        return {name: text for name, text in told.items() if text and read(root / name) != text}
+        return {n: text for n, text in told.items() if text and not holds(root / n, text, 0o600)}
 
     def keep(self, root: Path) -> list[str]:
         """Keep the certificate where systemd takes it from; return which files that changed.
