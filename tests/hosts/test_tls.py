@@ -138,12 +138,21 @@ def test_a_renewed_certificate_costs_no_request(secure: Service, tmp_path: Path)
 def test_tls_without_a_name_or_a_certificate_is_refused(secure: Service) -> None:
     before = secure.variables
     secure.variables = {**before, "service_domains": []}
-    run = secure.deploy(secure.wheel("1.1"), service_url="https://nowhere")["h5"]
+    run = secure.deploy(secure.wheel("1.1"))["h5"]
     assert "give service_domains one" in run.host["reason"], run.output
     secure.variables = {**before, "service_tls": "given", "service_certificate_key": ""}
     run = secure.deploy(secure.wheel("1.1"))["h5"]
     secure.variables = before
     assert "give service_certificate and service_certificate_key" in run.host["reason"]
+
+
+def test_a_name_alone_is_a_list_of_one(secure: Service) -> None:
+    before = secure.variables
+    secure.variables = {**before, "service_domains": DOMAIN}
+    run = secure.deploy(secure.wheel("1.0"))["h5"]
+    secure.variables = before
+    assert run.ok and not run.host["changed"], run.output
+    assert run.host["url"] == f"https://{DOMAIN}"
 
 
 def test_a_refused_caddyfile_leaves_the_front_as_it_was(secure: Service) -> None:

@@ -112,6 +112,11 @@ def test_environment_that_is_no_text_is_refused(value: object) -> None:
         layout.checked_environment({"NAME": value})
 
 
+def test_environment_that_is_no_mapping_is_refused() -> None:
+    with pytest.raises(Refused, match="no mapping"):
+        layout.checked_environment("NAME=value")
+
+
 def test_instance_is_named_by_artifact_and_environment() -> None:
     names = [
         layout.instance_id("s", {}),

@@ -135,8 +135,10 @@ def checked_version(version: str) -> str:
     return version
 
 
-def checked_environment(environment: Mapping[str, object]) -> dict[str, str]:
+def checked_environment(environment: object) -> dict[str, str]:
     """Return the environment of an instance as text, or refuse what is not plain."""
+    if not isinstance(environment, Mapping):
+        raise Refused("service_environment is no mapping: give it names and their values.")
     for name, value in environment.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise Refused(f"service_environment: {name!r} is no name of an environment variable.")
