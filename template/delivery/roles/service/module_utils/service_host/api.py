@@ -110,6 +110,7 @@ class Request:
 
     def answer(self, check: bool) -> Result:
         """Bring the host to the state that was asked for, or only say what that would change."""
+        self.foundation.stays()
         before, state = self.picture(), self.journal.state()
         if self.state == "stopped":
             work: Result = self.stop(check)

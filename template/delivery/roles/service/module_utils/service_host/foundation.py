@@ -63,6 +63,20 @@ class Foundation(abc.ABC):
         """What, besides artifact and environment, an instance is made of."""
         return ""
 
+    @property
+    def place(self) -> Path:
+        """The root that it has on this host."""
+        return self.layout.root
+
+    def stays(self) -> None:
+        """Refuse another root than it has, which would be left behind."""
+        if self.place != self.layout.root:
+            raise Refused(
+                f"{self.name} is on this host in {self.place}, and service_root is"
+                f" {self.layout.root}: give service_root {self.place} again; to move it, first take"
+                " it away with that, by stop --remove, which takes its data along."
+            )
+
     @abc.abstractmethod
     def check(self) -> None:
         """Refuse what cannot work on this host, before anything is touched."""

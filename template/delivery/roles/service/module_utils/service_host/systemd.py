@@ -70,6 +70,12 @@ class Systemd(Foundation):
         """The unit that is the front."""
         return f"{self.name}-front.service"
 
+    @property
+    def place(self) -> Path:
+        """The root that its units name."""
+        told = re.search(r"^WorkingDirectory=(.+)$", read(UNITS / self.server), re.M)
+        return Path(told[1]) if told else self.layout.root
+
     def check(self) -> None:
         """Refuse a host without systemd or root, a path to quote, a port that somebody has."""
         root = self.layout.root
