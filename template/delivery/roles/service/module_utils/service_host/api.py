@@ -180,8 +180,8 @@ class Request:
         done = {"stack": self.foundation.changes, "recovered": recovered, "pruned": pruned}
         changed = changed or any(done.values())
         told = {"advanced": self.advanced, "migrated": host.migrated, "seconds": host.seconds}
-        said = [*host.warnings, *warnings]
-        return {"changed": changed, "diffs": diffs, "warnings": said, **done, **told}
+        warned = {"warnings": said} if (said := [*host.warnings, *warnings]) else {}
+        return {"changed": changed, "diffs": diffs, **warned, **done, **told}
 
     def host(self, lock: Lock) -> Host:
         """Return the service on this host."""
