@@ -62,7 +62,7 @@ class Farm:
         """The worker's host."""
         return self.lab["h2"]
 
-    def play(self, *options: str) -> str:
+    def play(self, *options: str, status: int = 0) -> str:
         """Run the playbook, as a person does; return what it said."""
         variables = {
             **self.lab.variables,
@@ -99,7 +99,7 @@ class Farm:
             stdin=subprocess.DEVNULL,
             timeout=600,
         )
-        assert done.returncode == 0, done.stdout[-6000:]
+        assert done.returncode == status, done.stdout[-6000:]
         return str(done.stdout)
 
     def get(self, path: str) -> Any:
@@ -181,6 +181,13 @@ def test_a_check_of_bare_hosts_ends_well_and_does_nothing(farm: Farm) -> None:
     assert "failed=0" in farm.play("--check", "--diff")
     for host in farm.lab:
         assert host.sh("ls /opt /etc/systemd/system | grep buildbot", check=False) == ""
+
+
+def test_a_password_in_the_address_of_an_index_is_refused(farm: Farm) -> None:
+    said = farm.play("-e", f"buildbot_index={INDEX.replace('//', '//ada:sesame@')}", status=2)
+    assert "buildbot_index has a user or a password in its address" in " ".join(said.split())
+    for host in farm.lab:
+        assert host.sh("ls /opt | grep buildbot", check=False) == ""
 
 
 def test_a_second_run_changes_nothing(up: Farm) -> None:

@@ -80,6 +80,13 @@ def test_a_check_of_a_bare_host_ends_well_and_does_nothing(bare: Server) -> None
     assert "devpi" not in bare.host.sh(there)
 
 
+def test_a_password_in_the_address_of_an_index_is_refused(bare: Server) -> None:
+    done = bare.play(devpi_index=f"http://ada:sesame@{CONTROLLER}:8081/simple")
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 2 and "changed=0" in said, said
+    assert "devpi_index has a user or a password in its address" in said
+
+
 def test_a_second_run_changes_nothing(server: Server) -> None:
     assert changed(server.play("--check")) == 0
     assert changed(server.play()) == 0
