@@ -92,6 +92,13 @@ class Git:
             raise UsageError("there is no commit yet: git add -A && git commit")
         return found.stdout.decode().strip()
 
+    def commit(self, name: str) -> str | None:
+        """Return the full hash of what git takes for a commit; None when it takes it for none."""
+        if name.startswith("-"):
+            return None
+        found = self._run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+        return None if found.returncode else found.stdout.decode().strip()
+
     def subject(self, commit: str) -> str:
         """Return the first line of the commit's message."""
         return self.text("show", "--no-patch", "--format=%s", commit)

@@ -68,7 +68,8 @@ class Project:
         """Return the artifact that a person means.
 
         Args:
-            name: a version or the beginning of one, of a sha256, or of a commit's hash.
+            name: a version or the beginning of one, of a sha256, or of a commit's hash; or what git
+                takes for a commit.
 
         Raises:
             UsageError: nothing, or more than one artifact, has that name.
@@ -82,6 +83,9 @@ class Project:
         if len(known) != 1:
             found = sorted(artifact.version for artifact in known.values())
             if not found:
+                commit = self.git.commit(name)
+                if commit not in (None, name):
+                    return self.named(str(commit))
                 raise UsageError(
                     f"no artifact that was built is called {name!r}: python3 -m delivery board"
                 )

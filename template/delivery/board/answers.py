@@ -53,16 +53,10 @@ def named(project: Project, name: str) -> tuple[str | None, str | None]:
         return stages.pop(), None
     if stages:
         raise UsageError(f"{name!r} is the beginning of more than one: {', '.join(sorted(stages))}")
-    commit = _revision(project.git, name)
+    commit = project.git.commit(name)
     if commit:
         return None, commit
     return None, project.named(name).sha256
-
-
-def _revision(git: Git, name: str) -> str | None:
-    if name.startswith("-") or not git.ok("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"):
-        return None
-    return git.text("rev-parse", "--verify", f"{name}^{{commit}}")
 
 
 def _told(event: Event) -> dict[str, Any]:

@@ -84,6 +84,12 @@ def test_an_unknown_version_is_refused(published: Toy) -> None:
     assert "no artifact that was built is called '7.0'" in refused(published, 2, "7.0")
 
 
+def test_what_git_calls_a_commit_is_its_artifact(published: Toy) -> None:
+    assert "no artifact that was built is called" in refused(published, 2, "HEAD")
+    done = published.delivery("fetch", "release", "HEAD~1")
+    assert done.returncode == 0 and "1.0 is in release" in done.stdout, done.stderr
+
+
 def test_a_revoked_one_is_refused(published: Toy) -> None:
     assert published.delivery("revoke", "1.0", "--reason", "it loses parcels").returncode == 0
     said = refused(published, 3, "1.0")
