@@ -61,7 +61,7 @@ def test_what_is_managed_is_small(default: Path) -> None:
     managed = {name for name in found - pins if not name.startswith(TEAMS_OWN)}
     assert len({name for name in found if not name.startswith("delivery/")}) <= 38
     assert len(found) <= 170
-    assert sum(code_lines(default / name) for name in managed) <= 11428
+    assert sum(code_lines(default / name) for name in managed) <= 11431
     assert max(lines(default / name) for name in managed if name.endswith(".py")) <= 300
 
 
