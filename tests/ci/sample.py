@@ -141,7 +141,7 @@ class Sample:
 
     def interrupted(self, command: Sequence[str | Path]) -> str:
         """Run a CI system on a commit, interrupt it while it publishes; return the commit."""
-        commit = self.commit(faults="publish slow")
+        commit = self.commit(faults="publish waits")
         process = self.start(command, self.root)
         deadline = time.monotonic() + 240
         while "publish" not in self.journal(commit) and time.monotonic() < deadline:
