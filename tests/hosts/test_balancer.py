@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from tests.delivery.role.conftest import wait
 
 from .conftest import KINDS, MANY, ROOT, Count, Service
 from .host import CONTROLLER
+from .watch import watched
 
 pytestmark = pytest.mark.hosts
 
@@ -66,23 +66,9 @@ class Balanced:
         cells = [row.split(",") for row in rows if row.startswith("web,h")]
         return {row[1]: row[17] for row in cells}
 
-    @contextlib.contextmanager
-    def drained(self) -> Iterator[set[str]]:
+    def drained(self) -> contextlib.AbstractContextManager[set[str]]:
         """Look which hosts are drained while the block runs."""
-        found: set[str] = set()
-        ended = threading.Event()
-
-        def look() -> None:
-            while not ended.wait(0.05):
-                found.update(name for name, state in self.states().items() if state == "DRAIN")
-
-        watcher = threading.Thread(target=look)
-        watcher.start()
-        try:
-            yield found
-        finally:
-            ended.set()
-            watcher.join()
+        return watched(lambda: [n for n, state in self.states().items() if state == "DRAIN"], 0.05)
 
     @contextlib.contextmanager
     def load(self, *options: str) -> Iterator[Count]:

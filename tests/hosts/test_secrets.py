@@ -7,8 +7,7 @@ import contextlib
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from .conftest import TOOLS, Service
 from .host import CONTROLLER
 from .index import fill
 from .lab import Lab
+from .watch import watched
 
 pytestmark = pytest.mark.hosts
 
@@ -39,26 +39,17 @@ http.server.ThreadingHTTPServer((address, int(port)), pages).serve_forever()
 """
 
 
-@contextlib.contextmanager
-def listed(word: str) -> Iterator[set[str]]:
-    """Look again and again which processes, here and on the hosts, have a word in the list."""
-    found: set[str] = set()
-    ended = threading.Event()
+def listed(word: str) -> Callable[[], Iterator[str]]:
+    """Return a look for the processes, here and on the hosts, that have a word in the list."""
 
-    def look() -> None:
-        while not ended.wait(0.01):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    words = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    found.update([words] if word in words else [])
+    def look() -> Iterator[str]:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                words = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if word in words:
+                    yield words
 
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        yield found
-    finally:
-        ended.set()
-        watcher.join()
+    return look
 
 
 @pytest.fixture
@@ -79,7 +70,7 @@ def vault(one: Service, tmp_path: Path) -> Iterator[str]:
 def test_a_secret_is_in_no_output_and_in_no_list_of_processes(one: Service, vault: str) -> None:
     host = one.hosts[0]
     given = {"TINY_WORD": "{{ vaulted_word }}", "TINY_SECRET": "{{ vaulted_word }}"}
-    with listed(SECRET) as seen:
+    with watched(listed(SECRET), 0.01) as seen:
         what = one.wheel("4.1")
         run = one.deploy(what, "-vvvv", "--diff", vault, service_environment=given)["h1"]
     assert seen == set()
@@ -116,7 +107,7 @@ def guarded(lab: Lab, tmp_path: Path) -> Iterator[str]:
 def test_a_password_of_the_index_is_in_no_list_of_processes(bare: Service, guarded: str) -> None:
     """The host has neither tools nor a release yet: it is asked for by pip, and by uv."""
     (host,), what = bare.hosts, bare.wheel("4.3")
-    with listed(PASSWORD) as seen:
+    with watched(listed(PASSWORD), 0.01) as seen:
         bare.variables = {"service_index": f"http://ada:{PASSWORD}@{guarded}"}
         refused = bare.deploy(what, "-vvv")["h5"]
         bare.variables = {"service_index": f"http://{guarded}"}
